@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.beside import Beside, with_beside
 from harness.cases import load_cases
 from harness.config import FILE_NAME, Project, SuiteConfig, find_project, load_project
 from harness.errors import ConfigError, nearest
@@ -30,9 +32,10 @@ def suite_name(file: Path) -> str:
 class Catalogue:
     """The suites of a session by module file; each rung.yaml and cases file is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Beside | None = None) -> None:
         self.suites: dict[Path, Suite] = {}
         self._projects: dict[Path, Project] = {}
+        self._beside = beside or Beside()
 
     def find(self, paths: Sequence[Path]) -> None:
         """Take in every suite whose mark can be read from the source of these files and folders."""
@@ -52,6 +55,8 @@ class Catalogue:
         """Return the suite of a module, made of its mark when it is first asked for."""
         if file not in self.suites:
             suite = make_suite(file, arguments, project=self._project(file, line), line=line)
+            more = self._beside.suites.get(suite.name, ())
+            suite = replace(suite, systems=(*suite.systems, *more))
             twin = next((s for s in self.suites.values() if s.name == suite.name), None)
             if twin is not None:
                 raise ConfigError(
@@ -72,7 +77,7 @@ class Catalogue:
                 hint="Write one with `rung init`.",
             )
         if project_file not in self._projects:
-            self._projects[project_file] = load_project(project_file)
+            self._projects[project_file] = with_beside(load_project(project_file), self._beside)
         return self._projects[project_file]
 
 

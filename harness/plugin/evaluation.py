@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 import systems
+from harness.beside import Beside, read_beside
 from harness.cache import Cache
 from harness.config import Project, State
 from harness.errors import ConfigError, nearest
@@ -39,7 +40,9 @@ class Evaluation:
         self.started = datetime.now(UTC)
         self.worker: dict[str, Any] | None = getattr(config, "workerinput", None)
         self.run_id: str = (self.worker or {}).get("rung_run_id") or new_run_id(self.started)
-        self.catalogue = Catalogue()
+        beside = self._option("beside")
+        self.beside = read_beside(Path(beside)) if beside is not None else Beside()
+        self.catalogue = Catalogue(self.beside)
         self.catalogue.find(_asked_paths(config))
         self._check_names()
         self.misconfigured = False
@@ -95,7 +98,7 @@ class Evaluation:
     @property
     def store(self) -> RunStore:
         """The stored runs of the project."""
-        return RunStore(self.root / "reports")
+        return RunStore(self.beside.reports or self.root / "reports")
 
     def _runner(self) -> Runner:
         if self._option("fresh") and self._option("replay"):

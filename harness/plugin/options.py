@@ -74,6 +74,13 @@ def add(group: Any) -> None:
         help="where systems answer: here, or on a Ray cluster (RAY_ADDRESS, else a local one)",
     )
     group.addoption(
+        "--beside",
+        dest="rung_beside",
+        metavar="FILE",
+        default=None,
+        help="judge the systems of this file too, as `rung pilot` and `rung escalate` write it",
+    )
+    group.addoption(
         "--until-decided",
         dest="rung_until_decided",
         action="store_true",
