@@ -64,6 +64,8 @@ class SuiteConfig:
     retained: str | None = None
     training: str | None = None
     split: str = "all"
+    production: str | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class Project:
     decision: Decision
     probes: frozenset[str] = frozenset()  # systems on a stronger base model, for the verdict only
     encoder: str | None = None
+    duplicate_cosine: float | None = None  # from where rows are near-duplicates, where calibrated
 
     @property
     def folder(self) -> Path:
@@ -163,6 +166,7 @@ def load_project(file: Path) -> Project:
         decision=Decision(**(document.get("decision") or {})),
         probes=frozenset(probes),
         encoder=encoder,
+        duplicate_cosine=(document.get("data") or {}).get("duplicate_cosine"),
     )
     _check_names(project, lines)
     return project
