@@ -9,9 +9,13 @@ from typing import Any
 from harness.types import Output, Passage, Step, ToolCall, Usage
 
 
+# One encoder for all: `json.dumps` makes a new one at each call that asks for separators.
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+
+
 def dumps(value: object) -> str:
     """Write JSON that any reader takes: escaped beyond ASCII, so lone surrogates survive too."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def output_to_json(output: Output) -> dict[str, Any]:
