@@ -94,7 +94,8 @@ def _judged(document: dict[str, Any]) -> dict[str, Any]:
         "project_verdict": "No GPU yet: run a small tuning pilot for query; fix retrieval for support; stay on the prompt for routing (next steps together: 800 cases, 3 small trainings).",
         "diversity": [DATASET, UNREADY],
         "categories": [
-            {"suite": "support", "system": "few-shot", "metric": "states_the_policy", "category": name, "count": count}
+            {"suite": "support", "system": "few-shot", "metric": "states_the_policy", "category": name, "count": count,
+             "examples": ["support-0003", "support-0006"]}
             for name, count in (("missing_fact", 180), ("format", 30), ("wrong_fact", 12), ("unknown", 33))
         ],
     }  # fmt: skip

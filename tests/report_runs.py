@@ -26,6 +26,7 @@ RUNG_OF = {
     "lora": "fine_tuned",
     "keywords": "classical",
 }
+CAUSES = ("missing_fact", "format", "unknown")  # of a suite's misses, by turns
 SUBJECTS = ("a torn jersey", "my cracked frame", "the late parcel", "a missing pedal", "my refund")
 OPENINGS = ("Could you tell me about", "I wrote last week about", "Nobody answered about")
 ENDINGS = ("I bought it on sale.", "It is the third time!", "Please be quick.", "Thank you, Ines.")
@@ -209,6 +210,8 @@ def _scores(
         value=[{"passed": 1.0, "missed": 0.0}.get(state) for state in flat],
         reason=[None if state == "passed" else text(i) if text else f"expected 'within 30 days' ({state})"
                 for i, state in enumerate(flat)],
+        category=[{"missed": CAUSES[i // epochs % len(CAUSES)], "errored": "error"}.get(state)
+                  for i, state in enumerate(flat)],
         cached=[False] * count, latency_s=[0.4] * count, prompt_tokens=[210] * count,
         completion_tokens=[24] * count)  # fmt: skip
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from report_demo import write_demo
 from report_runs import MadeSuite, write_run
+from sample_project import SampleProject
 
 from harness.report import write_pages
 
@@ -191,6 +195,55 @@ class TestOneCase:
         flip.locator("summary").click()
         playwright.expect(flip.locator(".side")).to_contain_text("Before")
         playwright.expect(flip.locator(".side")).to_contain_text("postage")
+
+
+class TestCauses:
+    def test_misses_are_filtered_by_their_cause(self, demo: Path, visit: Open) -> None:
+        page = visit(demo)
+        page.select_option("#f-suite", "support")
+        page.select_option("#f-system", "few-shot")
+        page.select_option("#f-metric", "states_the_policy")
+        page.select_option("#f-state", "m")
+        missed = shown(page)
+        page.select_option("#f-cause", "format")
+        assert 0 < int(shown(page).split()[0]) < int(missed.split()[0])
+
+    def test_a_case_says_why_it_was_missed(self, demo: Path, visit: Open) -> None:
+        page = visit(demo, hash_="#suite=support&cause=missing_fact&state=m")
+        page.locator(".lrow .link").first.click()
+        playwright.expect(page.locator(".score .tag").first).to_have_text("missing fact")
+
+    def test_the_table_of_causes_leads_to_their_cases(self, demo: Path, visit: Open) -> None:
+        page = visit(demo)
+        page.locator("#causes a").get_by_text("missing fact").first.click()
+        page.wait_for_function("document.getElementById('f-cause').value === 'missing_fact'")
+        assert page.input_value("#f-suite") == "support"
+        page.locator("#causes a.mono").first.click()
+        playwright.expect(page.locator("#d-title")).to_contain_text("support-0003")
+
+
+class TestReproduce:
+    def test_the_command_of_a_missed_case_runs_it_again(
+        self, project: SampleProject, visit: Open
+    ) -> None:
+        project.suite(
+            "def test_right(case, output):\n    assert output.text == 'yes'\n",
+            systems={"first": {"it's a case": "yes", "-x": "no"}, "other": {"it's a case": "no"}},
+        )
+        project.run()
+        page = visit(project.latest / "report.html", hash_="#case=toy%2F-x")
+        page.locator(".ans").first.get_by_text("Reproduce").click()
+        line = page.locator(".ans").first.locator("pre").inner_text()
+        page.locator(".ans").first.get_by_role("button", name="Copy command").click()
+        playwright.expect(page.locator("#said")).to_have_text("Command copied")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        again = subprocess.run(
+            line, shell=True, cwd=project.folder, env=os.environ | {"PATH": path},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert "1 missed" in again.stdout
+        assert "passed" not in again.stdout
+        assert again.returncode == 0
 
 
 class TestAddress:

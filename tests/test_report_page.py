@@ -10,14 +10,17 @@ import re
 import shutil
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from report_demo import SUITES, write_demo
 from report_runs import MadeSuite, write_run
+from sample_project import SampleProject
 
 from harness.errors import StoreError
 from harness.report import payload, write_pages
@@ -355,11 +358,20 @@ class TestSize:
         whole = len(page_of(folder))
         monkeypatch.setattr(payload, "SMALL_PAGE", 12_000)
         page = page_of(folder)
-        index, _ = unpacked(page)
-        assert index["bodies"] != "all"
         assert "This run is" in page
         assert "outputs.parquet" in page
         assert len(page) < whole
+
+    def test_reasons_as_long_as_answers_give_way_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rng = np.random.default_rng(0)
+        words = [rng.bytes(300).hex() for _ in range(600)]
+        folder = write_run(tmp_path / "r", [replace(TOY, cases=600)], text=lambda i: words[i])
+        monkeypatch.setattr(payload, "SMALL_PAGE", 60_000)
+        page = page_of(folder)
+        assert "all texts are left to outputs.parquet" in page
+        assert len(page) < 400_000
 
     def test_a_suite_of_ten_thousand_cases_on_five_systems_fits_an_email(
         self, tmp_path: Path
@@ -369,3 +381,22 @@ class TestSize:
         folder = write_run(tmp_path / "r", [suite])
         write_pages(folder)
         assert (folder / "report.html").stat().st_size <= 5_000_000
+
+
+def test_a_run_stores_the_cause_of_each_miss_and_a_person_overrules_it(
+    project: SampleProject, answers: Callable[..., dict[str, str]]
+) -> None:
+    body = "def test_right(case, output):\n    assert output.text == 'yes'\n"
+    project.suite(body, systems={"first": answers(0, 1, cases=4)})
+    project.run()
+    assert [row["category"] for row in project.table("scores")] == [
+        "unknown",
+        "unknown",
+        None,
+        None,
+    ]
+    project.write("evals/toy.misses.csv", "system,case_id,metric,category\nfirst,c1,,reasoning\n")
+    project.run()
+    assert [row["category"] for row in project.table("scores")][:2] == ["unknown", "reasoning"]
+    index, _ = unpacked((project.latest / "report.html").read_text("utf-8"))
+    assert "reasoning" in index["suites"][0]["categories"]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from harness import summary
 from harness.cases import content_hash
 from harness.plugin import verdicts
+from harness.plugin.calibrating import LiveSuite, difference_rows, judge_rows, label_rows
 from harness.plugin.judging import SEED
+from harness.plugin.rebuilding import kept
 from harness.report import write_pages
 from harness.run import SuiteRun
 from harness.store import SCHEMA_VERSION, write_document, write_table
@@ -26,12 +28,20 @@ GIT_TIMEOUT_S = 10
 def store_run(evaluation: Evaluation) -> None:
     """Write the run's folder and, when nothing was left out of it, call it the latest."""
     runs = evaluation.runs()
-    document = build_document(evaluation)
+    suites = [LiveSuite(run) for run in runs]
+    causes = verdicts.find_causes(suites)
+    document = build_document(evaluation) | {
+        "categories": verdicts.category_rows(causes),
+        "labels": label_rows(suites),
+        "judges": judge_rows(suites),
+        "judge_differences": difference_rows(suites),
+    }
     tables = {
         "scores": summary.score_columns(runs),
         "outputs": summary.output_columns(runs),
         "cases": summary.case_columns(runs),
     }
+    tables["scores"]["category"] = verdicts.category_column(causes, tables["scores"])
     assert evaluation.project is not None
     reports = verdicts.training_reports(evaluation.project)
     document["diversity"] = [
@@ -40,7 +50,12 @@ def store_run(evaluation: Evaluation) -> None:
         if report is not None and name in evaluation.run.runs
     ]
     document["verdicts"], document["project_verdict"] = verdicts.judge(
-        document, tables, reports, project=evaluation.project, store=evaluation.store
+        document,
+        tables,
+        reports,
+        project=evaluation.project,
+        store=evaluation.store,
+        suites=suites,
     )
     with evaluation.store.writing(evaluation.run_id) as folder:
         write_document(folder, document)
@@ -55,7 +70,9 @@ def store_run(evaluation: Evaluation) -> None:
 
 def build_document(evaluation: Evaluation) -> dict[str, Any]:
     """Build run.json."""
-    numbers = summary.summarise(evaluation.run, baseline=evaluation.baseline_scores())
+    numbers = summary.summarise(
+        evaluation.run, baseline=evaluation.baseline.comparable_scores(evaluation.runs())
+    )
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": evaluation.run_id,
@@ -71,10 +88,10 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
             "pytest": _version("pytest"),
         },
         "systems": _systems(evaluation),
-        "baseline": evaluation.baseline_id(),
+        "baseline": evaluation.baseline.run_id,
         "suites": [_suite(run, evaluation.root) for run in evaluation.runs()],
         **numbers,
-        "categories": verdicts.category_rows(evaluation.runs()),
+        "categories": [],
         "diversity": [],
         "pilots": [],
         "verdicts": [],
@@ -95,6 +112,7 @@ def _systems(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "fingerprint": fingerprint.digest,
                 "parts": dict(fingerprint.parts),
                 "warnings": list(fingerprint.warnings),
+                "configuration": kept(spec),
             }
     return list(rows.values())
 

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.config import Project, State
-from harness.error_analysis import (
-    apply_overrides,
-    count_categories,
-    find_misses,
-    read_overrides,
-)
+from harness.desk.evidence import with_causes
+from harness.desk.verdicts import label_parts
+from harness.error_analysis import Miss, count_categories
 from harness.escalation import RunData, verdict_rows
-from harness.run import SuiteRun
+from harness.escalation.outcomes_of_run import deciding_metrics
+from harness.plugin.calibrating import LiveSuite
 from harness.store import Columns, Document, RunStore, read_document
 from harness.suites import Catalogue
 from harness.training_check import TrainingCheck, readiness_of, unexamined
 
+SCORE_KEY = ("suite", "system", "case", "epoch", "metric")
 HISTORY = 50  # stored runs looked at for what was tried, and how often
 
 
-def category_rows(runs: list[SuiteRun]) -> list[dict[str, Any]]:
-    """Count the causes of misses by suite and system; a person's tags beside the suite hold."""
-    rows = []
-    for run in runs:
-        by_hand = read_overrides(run.suite.file.with_name(f"{run.suite.name}.misses.csv"))
-        misses = [
-            miss
-            for (_, system), scores in run.scores.items()
-            for miss in find_misses(
-                system,
-                run.suite.cases,
-                (a.output for a in run.answers.get(system, {}).values() if a.output is not None),
-                scores.values(),
-            )
-        ]
-        counts = count_categories(run.suite.name, apply_overrides(misses, by_hand))
-        rows += [count.as_row() for count in counts]
-    return rows
+def find_causes(suites: Sequence[LiveSuite]) -> dict[str, list[Miss]]:
+    """Give every miss of each suite its cause; what people said at the desk or in the CSV holds."""
+    causes = {}
+    for live in suites:
+        misses = [m for spec in live.run.suite.systems for m in live.misses(spec.name)]
+        causes[live.suite] = with_causes(live.labels, misses)
+    return causes
+
+
+def category_rows(causes: Mapping[str, list[Miss]]) -> list[dict[str, Any]]:
+    """Count the causes of misses by suite and system."""
+    return [
+        count.as_row()
+        for suite, misses in causes.items()
+        for count in count_categories(suite, misses)
+    ]
+
+
+def category_column(causes: Mapping[str, list[Miss]], scores: Columns) -> list[str | None]:
+    """Lay the causes beside the scores: one for each row that is a miss, None for the others."""
+    found = {
+        (suite, miss.system, miss.case_id, miss.epoch, miss.metric): miss.category
+        for suite, misses in causes.items()
+        for miss in misses
+    }
+    keys = zip(*(scores[name] for name in SCORE_KEY), strict=True)
+    return [found.get(key) for key in keys]
+
+
+def _said(document: Document, live: LiveSuite) -> dict[str, Any]:
+    """Return what only labels can tell the verdict on a suite."""
+    suite = next(s for s in document["suites"] if s["name"] == live.suite)
+    judged = set(suite["judged"]) & set(deciding_metrics(document, suite))
+    return label_parts(live, live.labels, metrics=sorted(judged), systems=suite["systems"])
 
 
 def training_reports(project: Project) -> dict[str, dict[str, Any] | None]:
@@ -61,11 +76,12 @@ def judge(
     *,
     project: Project,
     store: RunStore,
+    suites: Sequence[LiveSuite] = (),
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Judge every suite that has a target; say in one sentence what to do with the budget."""
     if not any(suite["target"] is not None for suite in document["suites"]):
         return [], None
-    known = {
+    known: dict[str, dict[str, Any]] = {
         name: {
             "readiness": readiness_of(report)
             if report is not None
@@ -73,6 +89,8 @@ def judge(
         }
         for name, report in reports.items()
     }
+    for live in suites:
+        known[live.suite] = known.get(live.suite, {}) | _said(document, live)
     data = RunData(
         document=document,
         scores=tables["scores"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -24,7 +25,8 @@ class Cause:
     share: str  # of the misses, in per cent
     points: str  # what the pass rate would gain at most; empty where not known
     remedy: str
-    examples: tuple[str, ...]
+    link: str  # the list of cases, filtered
+    examples: tuple[tuple[str, str], ...]  # case id, and its place in this page
     bar: Markup
 
 
@@ -92,9 +94,17 @@ def _group(
                 share=percent(row["count"] / total, digits=0),
                 points=percent(fall.get(row["category"], {}).get("points")),
                 remedy=str(fall.get(row["category"], {}).get("remedy") or ""),
-                examples=tuple(map(str, (row.get("examples") or ())[:3])),
+                link=_place(suite=suite, system=row.get("system") or "", cause=row["category"]),
+                examples=tuple(
+                    (str(case), _place(case=f"{suite}/{case}"))
+                    for case in (row.get("examples") or ())[:3]
+                ),
                 bar=charts.bar(row["count"], most, f"{counted(row['count'], 'miss', 'misses')}"),
             )
             for row in counts[:MOST]
         ),
     )
+
+
+def _place(**wanted: str) -> str:
+    return "#" + urlencode({name: value for name, value in wanted.items() if value})

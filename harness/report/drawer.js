@@ -45,7 +45,9 @@ const scoreLines = (suite, i, system, epoch, held) => suite.metrics.map((metric,
   if (letter === " ") return null;
   const values = suite.values[m][system], value = values && suite.epochs === 1 ? values[i] : null;
   const said = held.reasons.find((r) => r.system === system && r.metric === m && r.epoch === epoch);
-  const line = el("div", "score", stateMark(letter, metric), value === null ? "" : ` ${value}`);
+  const cause = letter === "m" || letter === "e" ? causeOf(suite, m, system, i) : null;
+  const line = el("div", "score", stateMark(letter, metric), value === null ? "" : ` ${value}`,
+    cause && el("span", "tag", cause.replaceAll("_", " ")));
   if (said) line.append(block(said.reason, "why", "p"));
   return line;
 });

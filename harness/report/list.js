@@ -4,7 +4,7 @@ const ROW = 44;
 const makeList = (data, open) => {
   const { index, blockOf } = data, suites = index.suites;
   const field = (name) => byId("f-" + name);
-  const names = ["q", "suite", "system", "metric", "state", "tag", "change", "sort"];
+  const names = ["q", "suite", "system", "metric", "state", "cause", "tag", "change", "sort"];
   const all = [];
   suites.forEach((suite, s) => suite.ids.forEach((id, i) => all.push({ s, i, id })));
   let shown = all, columns = [], current = -1, found = null, searching = 0;
@@ -34,6 +34,7 @@ const makeList = (data, open) => {
     fill("tag", "All tags", same(unique(some.map((suite) => suite.tags)).sort()));
     fill("state", "All states", [["m", "✕ missed"], ["x", "◐ differs between epochs"], ["p", "✓ passed"],
       ["u", "? unscored"], ["e", "! errored"], ["n", "– not run"]]);
+    fill("cause", "Any cause", unique(some.map((suite) => suite.categories)).sort().map((name) => [name, name.replaceAll("_", " ")]));
     fill("change", "Any change", some.some((suite) => suite.before)
       ? [["lost", "newly missed"], ["gained", "newly passed"]] : []);
     fill("sort", "In the suite's order", [["worst", "Most missed first"], ["id", "By name"],
@@ -64,6 +65,11 @@ const makeList = (data, open) => {
     return false;
   };
 
+  const caused = (suite, systems, i, cause) => {
+    const metric = metricOf(suite), metrics = metric < 0 ? [...suite.metrics.keys()] : [metric];
+    return metrics.some((m) => systems.some((system) => causeOf(suite, m, system, i) === cause));
+  };
+
   const fits = ({ s, i, id }) => {
     const suite = suites[s], value = (name) => field(name).value;
     if (value("suite") && suite.name !== value("suite")) return false;
@@ -72,6 +78,7 @@ const makeList = (data, open) => {
     const systems = only ? [at] : [...suite.systems.keys()];
     if (value("metric") && metricOf(suite) < 0) return false;
     if (value("state") && !systems.some((system) => cell(suite, system, i) === value("state"))) return false;
+    if (value("cause") && !caused(suite, systems, i, value("cause"))) return false;
     if (value("tag") && !(suite.tagged && suite.tagged[i].includes(suite.tags.indexOf(value("tag"))))) return false;
     if (value("change") && !changed(suite, systems, i, value("change"))) return false;
     if (field("differs").checked && new Set(cells(suite, i).filter((c) => c !== " ")).size < 2) return false;

@@ -60,6 +60,12 @@ const stateOf = (suite, metric, system, i) => {
   return first;
 };
 
+// Why a case was missed, where the error analysis says so.
+const causeOf = (suite, metric, system, i) => {
+  const letter = suite.causes ? suite.causes[metric][system].charCodeAt(i) - 97 : -1;
+  return letter < 0 ? null : suite.categories[letter];
+};
+
 const worstOf = (suite, system, i) => {
   let worst = 6;
   for (let metric = 0; metric < suite.metrics.length && worst > 0; metric++) {

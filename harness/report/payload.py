@@ -11,34 +11,36 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.report.columns import Columns, Index
-from harness.report.data import ABSENT, PASSED, STATE_OF, RunData, SuiteData
+from harness.report.data import ABSENT, PASSED, RunData, SuiteData
 from harness.report.flips import Flip
+from harness.report.index import suite_index
+from harness.report.rows import CASE_BODY, CaseColumns, picked, rows_of
 
-PREVIEW = 140  # characters of an input in the list of cases
 BLOCK_CASES = 250
 SEGMENTED = 120  # longer texts of several lines are stored line by line: prompts share most lines
 COMPRESSION = 5
 # Bytes of base64 that a page may carry, by the outputs of its run: 5 MB opens at once from an e-mail,
 # 30 MB still opens within seconds. The rest of the page has half a megabyte of it.
 SMALL_RUN, SMALL_PAGE, LARGE_PAGE = 50_000, 4_500_000, 29_000_000
-LETTERS = bytes({"absent": " ", "not_run": "n"}.get(s, s[0]).encode()[0] for s in STATE_OF)
+SAMPLE = 6  # blocks that say how large all of them will be
+SURELY = 1.3  # how far a guess must be over the limit to be believed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How many characters of an answer a page holds, and whether prompt and passages come with it."""
+    """How many characters of answers and reasons a page holds; whether prompts come with them."""
 
     name: str
     passed: int
     missed: int
+    reasons: int = 10**9
     details_of_passed: bool = False
     details_of_missed: bool = True
 
@@ -49,12 +51,10 @@ LEVELS = (
     Level(name="brief", passed=WHOLE, missed=WHOLE),
     Level(name="cut", passed=160, missed=WHOLE),
     Level(name="missed", passed=0, missed=WHOLE),
-    Level(name="least", passed=0, missed=400, details_of_missed=False),
-    Level(name="none", passed=0, missed=0, details_of_missed=False),
+    Level(name="least", passed=0, missed=400, reasons=200, details_of_missed=False),
+    Level(name="none", passed=0, missed=0, reasons=0, details_of_missed=False),
 )
 OUTPUT_TEXTS = ("text", "prompt", "passages", "steps", "tool_calls", "error", "finish_reason")
-CASE_BODY = ("input", "expected_output", "context", "metadata")
-CASE_TEXTS = ("suite", "case", "tags", *CASE_BODY)
 OUTPUT_NUMBERS = ("latency_s", "prompt_tokens", "completion_tokens", "attempts")
 
 
@@ -99,16 +99,21 @@ def pack(run: RunData, before: RunData | None, flips: Sequence[Flip] = ()) -> Pa
     outputs = len(run.outputs) if run.outputs is not None else 0
     most = SMALL_PAGE if outputs <= SMALL_RUN else LARGE_PAGE
     sources = _sources(run, before, flips)
-    for level in LEVELS:
-        last = level is LEVELS[-1]
-        payload = _pack(run, before, sources, level, None if last else most)
-        if payload is not None:
-            return payload
-    raise AssertionError("the last level has no limit")
+    index = squeeze(_index(run, before, sources))
+    room = most - len(index)
+    for level in LEVELS[:-1]:
+        if _expected_size(sources, level) > SURELY * room:
+            continue
+        blocks = _blocks_within(room, sources, level)
+        if blocks is not None:
+            return Payload(index=index, blocks=blocks, bodies=level.name)
+    last = LEVELS[-1]
+    kept = tuple(_block(source, start, last) for source, start in _starts(sources))
+    return Payload(index=index, blocks=kept, bodies=last.name)
 
 
 def _sources(run: RunData, before: RunData | None, flips: Sequence[Flip]) -> list[_Sources]:
-    cases = _CaseColumns(run)
+    cases = CaseColumns(run)
     return [
         _Sources(
             suite=suite,
@@ -122,34 +127,43 @@ def _sources(run: RunData, before: RunData | None, flips: Sequence[Flip]) -> lis
     ]
 
 
-def _pack(
-    run: RunData,
-    before: RunData | None,
-    sources: Sequence[_Sources],
-    level: Level,
-    most: int | None,
-) -> Payload | None:
-    """Pack with this much of each output, or return None when that is more than `most` bytes."""
-    blocks: list[str] = []
-    suites, size = [], 0
+def _index(run: RunData, before: RunData | None, sources: Sequence[_Sources]) -> dict[str, Any]:
+    suites, first = [], 0
     for source in sources:
         old = before.suites.get(source.suite.name) if before is not None else None
-        suites.append(_suite_index(source, old) | {"first": len(blocks)})
-        for block in _blocks(source, level):
-            blocks.append(block)
-            size += len(block)
-            if most is not None and size > most:
-                return None
-    document = {
-        "run": run.document.get("run_id"),
-        "bodies": level.name,
-        "size": BLOCK_CASES,
-        "suites": suites,
-    }
-    index = squeeze(document)
-    if most is not None and size + len(index) > most:
-        return None
-    return Payload(index=index, blocks=tuple(blocks), bodies=level.name)
+        suites.append(suite_index(run, source.suite, source.cases, old) | {"first": first})
+        first += math.ceil(len(source.suite.cases) / BLOCK_CASES)
+    return {"run": run.document.get("run_id"), "size": BLOCK_CASES, "suites": suites}
+
+
+def _starts(sources: Sequence[_Sources]) -> list[tuple[_Sources, int]]:
+    """Return the first case of every block."""
+    return [
+        (source, start)
+        for source in sources
+        for start in range(0, len(source.suite.cases), BLOCK_CASES)
+    ]
+
+
+def _expected_size(sources: Sequence[_Sources], level: Level) -> float:
+    """Guess the size of all blocks from a few: to pack them all and throw them away takes seconds."""
+    starts = _starts(sources)
+    if len(starts) <= 2 * SAMPLE:
+        return 0.0
+    some = starts[:: len(starts) // SAMPLE]
+    return sum(len(_block(*start, level)) for start in some) * len(starts) / len(some)
+
+
+def _blocks_within(most: int, sources: Sequence[_Sources], level: Level) -> tuple[str, ...] | None:
+    """Pack with this much of each output, or return None when that is more than `most` bytes."""
+    blocks: list[str] = []
+    size = 0
+    for source, start in _starts(sources):
+        blocks.append(_block(source, start, level))
+        size += len(blocks[-1])
+        if size > most:
+            return None
+    return tuple(blocks)
 
 
 def squeeze(value: object) -> str:
@@ -158,138 +172,29 @@ def squeeze(value: object) -> str:
     return base64.b64encode(zlib.compress(text.encode("ascii"), COMPRESSION)).decode("ascii")
 
 
-class _CaseColumns:
-    """cases.parquet as columns, with the row of each case."""
-
-    def __init__(self, run: RunData) -> None:
-        self.columns: dict[str, list[Any]] = {}
-        self.row_of: dict[tuple[str, str], int] = {}
-        if run.cases is not None:
-            self.columns = {name: run.cases.texts(name) for name in CASE_TEXTS}
-            keys = zip(self.columns["suite"], self.columns["case"], strict=True)
-            self.row_of = {key: row for row, key in enumerate(keys)}
-
-    def rows(self, suite: SuiteData) -> list[int | None]:
-        return [self.row_of.get((suite.name, case)) for case in suite.cases]
-
-    def get(self, name: str, row: int | None) -> Any:
-        column = self.columns.get(name)
-        return column[row] if column is not None and row is not None else None
-
-
-def _suite_index(source: _Sources, old: SuiteData | None) -> dict[str, Any]:
-    suite, cases, rows = source.suite, source.cases, source.rows
-    tags: dict[str, int] = {}
-    known: dict[str | None, list[int]] = {None: []}
-    tagged = []
-    for stored in (cases.get("tags", row) for row in rows):
-        if stored not in known:
-            known[stored] = [tags.setdefault(tag, len(tags)) for tag in json.loads(stored)]
-        tagged.append(known[stored])
-    return {
-        "name": suite.name,
-        "file": suite.info.get("file") or f"test_{suite.name}.py",
-        "champion": suite.champion,
-        "systems": suite.systems,
-        "metrics": suite.metrics,
-        "epochs": suite.epochs,
-        "ids": suite.cases,
-        "previews": [preview(cases.get("input", row)) for row in rows],
-        "tags": list(tags),
-        "tagged": tagged if tags else None,
-        "states": _letters(suite),
-        "values": _values(suite),
-        "before": _letters_before(suite, old),
-    }
-
-
-def _letters(suite: SuiteData) -> list[list[str]]:
-    """One letter for each case and epoch, by metric and system."""
-    table = np.frombuffer(LETTERS, dtype=np.uint8)[suite.states]
-    return [[cell.tobytes().decode("ascii") for cell in row] for row in table]
-
-
-def _letters_before(suite: SuiteData, old: SuiteData | None) -> list[list[str | None]] | None:
-    """The blessed run's states of the same cases, one letter a case: p, m, or x for mixed."""
-    if old is None:
-        return None
-    place = {case: i for i, case in enumerate(old.cases)}
-    order = np.array([place.get(case, -1) for case in suite.cases], dtype=np.int64)
-    found: list[list[str | None]] = []
-    for metric in suite.metrics:
-        found.append([])
-        for system in suite.systems:
-            if metric not in old.metrics or system not in old.systems:
-                found[-1].append(None)
-                continue
-            states = old.of(metric, system)[order]
-            passed = (states == PASSED).any(1) & (order >= 0)
-            missed = (states == PASSED + 1).any(1) & (order >= 0)
-            letters = np.select([passed & missed, passed, missed], [120, 112, 109], 32)
-            found[-1].append(letters.astype(np.uint8).tobytes().decode("ascii"))
-    return found
-
-
-def _values(suite: SuiteData) -> list[list[list[float | None] | None]]:
-    """Means over epochs of graded metrics, by metric and system; None for plain pass and miss."""
-    found: list[list[list[float | None] | None]] = []
-    for metric in range(len(suite.metrics)):
-        values = suite.values[metric]
-        graded = bool(((values != 0) & (values != 1) & ~np.isnan(values)).any())
-        found.append([_means(cell) if graded else None for cell in values])
-    return found
-
-
-def _means(values: npt.NDArray[np.float64]) -> list[float | None]:
-    scored = ~np.isnan(values)
-    counts = scored.sum(1)
-    sums = np.where(scored, values, 0.0).sum(1)
-    return [
-        round(total / count, 4) if count and math.isfinite(total) else None
-        for total, count in zip(sums.tolist(), counts.tolist(), strict=True)
-    ]
-
-
-def preview(stored: str | None) -> str:
-    """The beginning of an input: of chat messages the last, of an object its fields."""
-    if stored is None:
-        return ""
-    value = json.loads(stored)
-    if isinstance(value, list):
-        last = value[-1] if value else ""
-        value = last.get("content", "") if isinstance(last, Mapping) else last
-    if isinstance(value, Mapping):
-        value = " · ".join(f"{key}: {inner}" for key, inner in value.items())
-    return " ".join(str(value)[: 2 * PREVIEW].split())[:PREVIEW]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sources:
     """Where the texts of a suite come from."""
 
     suite: SuiteData
-    cases: _CaseColumns
+    cases: CaseColumns
     rows: list[int | None]
     outputs: _Outputs
     reasons: _Reasons
     before: _OldAnswers
 
 
-def _blocks(sources: _Sources, level: Level) -> Iterator[str]:
-    suite = sources.suite
-    good = (suite.states == PASSED) | (suite.states == ABSENT)
-    wanted = ~good.all(axis=(0, 3))  # (systems, cases): something was not passed
-    for start in range(0, len(suite.cases), BLOCK_CASES):
-        texts = Texts()
-        stop = min(start + BLOCK_CASES, len(suite.cases))
-        kept = sources.rows[start:stop] if level.missed else []
-        block = {
-            "cases": [[texts.add(sources.cases.get(n, row)) for n in CASE_BODY] for row in kept],
-            "outputs": sources.outputs.block(start, stop, texts, wanted, level),
-            "reasons": sources.reasons.block(start, stop, texts),
-            "before": sources.before.block(start, stop, texts) if level.missed else [],
-        }
-        yield squeeze(block | {"texts": list(texts.numbers)})
+def _block(source: _Sources, start: int, level: Level) -> str:
+    texts = Texts()
+    stop = min(start + BLOCK_CASES, len(source.suite.cases))
+    kept = source.rows[start:stop] if level.missed else []
+    block = {
+        "cases": [[texts.add(source.cases.get(n, row)) for n in CASE_BODY] for row in kept],
+        "outputs": source.outputs.block(start, stop, texts, level),
+        "reasons": source.reasons.block(start, stop, texts, level.reasons),
+        "before": source.before.block(start, stop, texts) if level.missed else [],
+    }
+    return squeeze(block | {"texts": list(texts.numbers)})
 
 
 class _Outputs:
@@ -300,23 +205,23 @@ class _Outputs:
         if table is None:
             self.case = np.zeros(0, dtype=np.int64)
             return
-        self.rows, system, self.case, epoch = _rows_of(table, suite)
+        good = (suite.states == PASSED) | (suite.states == ABSENT)
+        self.wanted = ~good.all(axis=(0, 3))  # (systems, cases): something was not passed
+        self.rows, system, self.case, epoch = rows_of(table, suite)
         self.system, self.epoch = system.tolist(), epoch.tolist()
-        picked = self.rows.tolist()
-        self.texts = [_picked(table.texts(name), picked) for name in OUTPUT_TEXTS]
+        chosen = self.rows.tolist()
+        self.texts = [picked(table.texts(name), chosen) for name in OUTPUT_TEXTS]
         numbers = [_numbers(table.numbers(name)[self.rows], name) for name in OUTPUT_NUMBERS]
         flags = table.numbers("cached")[self.rows] + 2 * table.numbers("refused")[self.rows]
         self.numbers = list(zip(*numbers, np.nan_to_num(flags).astype(int).tolist(), strict=True))
 
-    def block(
-        self, start: int, stop: int, texts: Texts, wanted: npt.NDArray[np.bool_], level: Level
-    ) -> list[list[Any]]:
+    def block(self, start: int, stop: int, texts: Texts, level: Level) -> list[list[Any]]:
         """Return one row an output: case, system, epoch, seven texts, numbers and flags."""
-        chosen = np.flatnonzero((self.case >= start) & (self.case < stop)).tolist()
+        chosen = range(*np.searchsorted(self.case, (start, stop)))
         found: list[list[Any]] = []
         for row in chosen:
             system, case = self.system[row], int(self.case[row])
-            missed = bool(wanted[system, case])
+            missed = bool(self.wanted[system, case])
             most = level.missed if missed else level.passed
             answer = self.texts[0][row]
             cut = answer is not None and len(answer) > most
@@ -334,7 +239,7 @@ class _Reasons:
 
     def __init__(self, run: RunData, suite: SuiteData) -> None:
         reasons, texts = run.scores.codes("reason")
-        rows, system, self.case, epoch = _rows_of(run.scores, suite)
+        rows, system, self.case, epoch = rows_of(run.scores, suite)
         said = np.flatnonzero(reasons[rows] >= 0)
         self.case = self.case[said]
         metric = run.scores.places("metric", suite.metrics)[rows[said]]
@@ -342,10 +247,13 @@ class _Reasons:
         self.rows = list(zip(*(c.tolist() for c in columns), strict=True))
         self.texts = [texts[code] for code in reasons[rows[said]].tolist()]
 
-    def block(self, start: int, stop: int, texts: Texts) -> list[list[Any]]:
-        chosen = np.flatnonzero((self.case >= start) & (self.case < stop)).tolist()
+    def block(self, start: int, stop: int, texts: Texts, most: int) -> list[list[Any]]:
+        if not most:
+            return []
+        chosen = range(*np.searchsorted(self.case, (start, stop)))
         return [
-            [self.rows[i][0] - start, *self.rows[i][1:], texts.add(self.texts[i])] for i in chosen
+            [self.rows[i][0] - start, *self.rows[i][1:], texts.add(self.texts[i][:most])]
+            for i in chosen
         ]
 
 
@@ -358,13 +266,13 @@ class _OldAnswers:
         flipped = sorted({flip.place[1] for flip in flips if flip.suite == suite.name})
         if before is None or before.outputs is None or not flipped or suite.champion is None:
             return
-        rows, system, case, epoch = _rows_of(before.outputs, suite)
+        rows, system, case, epoch = rows_of(before.outputs, suite)
         chosen = np.flatnonzero(
             np.isin(case, flipped) & (system == suite.systems.index(suite.champion)) & (epoch == 0)
         )
         found = (case[chosen].tolist(), system[chosen].tolist(), epoch[chosen].tolist())
         self.rows = list(zip(*found, strict=True))
-        self.texts = _picked(before.outputs.texts("text"), rows[chosen].tolist())
+        self.texts = picked(before.outputs.texts("text"), rows[chosen].tolist())
 
     def block(self, start: int, stop: int, texts: Texts) -> list[list[Any]]:
         return [
@@ -374,21 +282,6 @@ class _OldAnswers:
         ]
 
 
-def _picked(column: list[str | None], rows: list[int]) -> list[str | None]:
-    return [column[row] for row in rows]
-
-
 def _numbers(values: npt.NDArray[np.float64], name: str) -> list[float | int | None]:
     write = (lambda v: round(v, 3)) if name == "latency_s" else int
     return [write(v) if v == v else None for v in values.tolist()]
-
-
-def _rows_of(table: Columns, suite: SuiteData) -> tuple[Index, Index, Index, Index]:
-    """Return the rows of a table that belong to a suite, with their system, case and epoch."""
-    system = table.places("system", suite.systems)
-    case = table.places("case", suite.cases)
-    epoch = np.nan_to_num(table.numbers("epoch")).astype(np.int64)
-    mine = table.places("suite", (suite.name,)) == 0
-    kept = np.flatnonzero(mine & (system >= 0) & (case >= 0))
-    rows = kept[np.lexsort((epoch[kept], system[kept], case[kept]))]
-    return rows, system[rows], case[rows], epoch[rows]
