@@ -5,7 +5,8 @@ import math
 import pytest
 from diversity_sets import HashingEncoder, Topics
 
-from harness.diversity.dataset import Dataset, Measured
+from harness.diversity.dataset import Dataset
+from harness.diversity.measure import Measure
 from harness.types import Case, Estimate
 
 
@@ -60,15 +61,15 @@ def test_leaks_are_found_from_a_test(topics):
 
 @pytest.mark.parametrize(("floor", "state"), [(30, "passed"), (40, "undecided"), (60, "failed")])
 def test_a_gate_fails_only_where_the_interval_says_so(floor, state):
-    number = Measured(estimate(45.0, 35.0, 55.0))
+    number = Measure(estimate(45.0, 35.0, 55.0))
     assert number.at_least(floor) == state
     mirrored = {"passed": "failed", "failed": "passed", "undecided": "undecided"}
     assert number.at_most(floor) == mirrored[state]
 
 
 def test_an_assertion_that_fails_shows_the_interval():
-    assert repr(Measured(estimate(45.0, 35.0, 55.0))) == "45 (35 to 55)"
-    assert repr(Measured(estimate(45.0, None, None))) == "45"
+    assert repr(Measure(estimate(45.0, 35.0, 55.0))) == "45 (35 to 55)"
+    assert repr(Measure(estimate(45.0, None, None))) == "45"
 
 
 def test_no_data_is_not_zero():

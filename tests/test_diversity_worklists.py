@@ -29,7 +29,7 @@ def report():
 
 def test_rows_to_label_next_are_a_training_file_without_outputs(report, tmp_path):
     path = tmp_path / "next.jsonl"
-    assert write_label_next(report, path) == 50
+    assert write_label_next(report.to_json()["label_next"], path) == 50
     rows = load_training_rows(path)
     assert [row.input for row in rows] == [row.text for row in report.reach.next_rows]
     assert {row.output for row in rows} == {None}

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from harness.cases import content_hash
 from harness.diversity.coverage import coverage
 from harness.diversity.drift import drift
 from harness.diversity.effective_number import SAMPLE, effective_number, mean_cosine
 from harness.diversity.examination import examine
 from harness.diversity.leakage import Item, Leak, find_leaks, rows_to_drop
+from harness.diversity.measure import Measure
+from harness.diversity.memory import Memory
 from harness.diversity.neighbours import DuplicateGroups, near_duplicate_rate, near_duplicates
 from harness.diversity.report import DataReport
 from harness.diversity.report_options import Options
@@ -19,45 +27,7 @@ from harness.diversity.rows import AnswersAgree, Rows, prepare
 from harness.diversity.vectors import encode
 from harness.statistics.rates import rate
 from harness.training_rows import TrainingRow, rows_of_cases
-from harness.types import Case, Encoder, Estimate, GateState
-
-
-class Measured(float):
-    """A number with its interval. It compares as a number; `at_least` asks what is proven.
-
-    No data is not zero: without a value it is NaN, which is neither above nor below anything.
-    """
-
-    estimate: Estimate
-
-    def __new__(cls, estimate: Estimate) -> Measured:
-        """Make a number of an estimate."""
-        made = super().__new__(cls, float("nan") if estimate.value is None else estimate.value)
-        made.estimate = estimate
-        return made
-
-    def at_least(self, floor: float) -> GateState:
-        """Passed or failed where the whole interval says so, else undecided."""
-        return self._against(floor, passed_above=True)
-
-    def at_most(self, ceiling: float) -> GateState:
-        """Passed or failed where the whole interval says so, else undecided."""
-        return self._against(ceiling, passed_above=False)
-
-    def _against(self, limit: float, *, passed_above: bool) -> GateState:
-        low, high = self.estimate.low, self.estimate.high
-        if low is None or high is None:
-            return "not_judged" if self.estimate.value is None else "undecided"
-        if low >= limit if passed_above else high <= limit:
-            return "passed"
-        return "failed" if (high < limit if passed_above else low > limit) else "undecided"
-
-    def __repr__(self) -> str:
-        if self.estimate.value is None:
-            return "no data"
-        if self.estimate.low is None or self.estimate.high is None:
-            return f"{float(self):.4g}"
-        return f"{float(self):.4g} ({self.estimate.low:.4g} to {self.estimate.high:.4g})"
+from harness.types import Case, Encoder, Estimate
 
 
 class Dataset:
@@ -71,6 +41,9 @@ class Dataset:
         Best wrapped in an `EmbeddingStore`.
     eval_suites : mapping of str to cases, optional
         By name: what leakage and coverage are measured against.
+    memory : Memory, optional
+        Where numbers are kept, by rows, encoder, suites and options: what is kept is not measured
+        again, and nothing is embedded for it.
     """
 
     def __init__(
@@ -81,39 +54,57 @@ class Dataset:
         eval_suites: Mapping[str, Sequence[Case]] | None = None,
         options: Options | None = None,
         seed: int = 0,
+        memory: Memory | None = None,
     ) -> None:
         self.rows = tuple(rows)
+        self.measured: dict[str, float | int | bool | None] = {}  # what was asked for, by name
         self._encoder = encoder
         self._suites = dict(eval_suites or {})
         self._options = options or Options()
         self._seed = seed
+        self._memory = memory
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        file = self.rows[0].file if self.rows else None
+        return f"<dataset {Path(file).name if file else ''}: {len(self.rows)} rows>"
 
     @property
     def size(self) -> int:
         """Rows."""
         return len(self.rows)
 
-    @cached_property
-    def effective_number(self) -> Measured:
+    @property
+    def effective_number(self) -> Measure:
         """How many different things a sample of 200 rows says."""
         return self.effective_number_of(SAMPLE)
 
-    def effective_number_of(self, sample: int) -> Measured:
+    def effective_number_of(self, sample: int) -> Measure:
         """How many different things a sample of another size says."""
-        return Measured(effective_number(self._data.vectors, rng=self._rng(), sample=sample))
+        return self._estimate(
+            "effective_number" if sample == SAMPLE else f"effective_number_of_{sample}",
+            [sample],
+            lambda: effective_number(self._data.vectors, rng=self._rng(), sample=sample),
+        )
 
-    @cached_property
-    def near_duplicate_rate(self) -> Measured:
+    @property
+    def near_duplicate_rate(self) -> Measure:
         """The share of rows that have a near-duplicate."""
-        return Measured(near_duplicate_rate(self.duplicates))
+        return self._estimate(
+            "near_duplicate_rate",
+            [self._options.limits.duplicate_cosine],
+            lambda: near_duplicate_rate(self.duplicates),
+        )
 
-    @cached_property
+    @property
     def mean_cosine(self) -> float | None:
         """Mean cosine of all pairs of rows. Not to gate on: doubling half a set hardly moves it."""
-        return mean_cosine(self._data.vectors)
+        found: float | None = self._recall(
+            "mean_cosine", [], lambda: mean_cosine(self._data.vectors)
+        )
+        return self._note("mean_cosine", found)
 
     @cached_property
     def duplicates(self) -> DuplicateGroups:
@@ -127,20 +118,12 @@ class Dataset:
 
     def coverage_of(
         self, queries: Sequence[str] | Sequence[Case], *, threshold: float | None = None
-    ) -> Measured:
+    ) -> Measure:
         """The share of queries, or of a suite's cases, that have a row near them."""
         texts = _texts(queries)
-        if not texts:
-            return Measured(rate(0, 0))
-        found = coverage(
-            encode(self._encoder, texts),
-            self._data.vectors,
-            texts=texts,
-            rng=self._rng(),
-            threshold=threshold,
-            make_index=self._options.make_index,
+        return self._estimate(
+            "coverage", [texts, threshold], lambda: self._reached(texts, threshold)
         )
-        return Measured(found.rate)
 
     def leaks_into(self, cases: Sequence[Case]) -> tuple[Leak, ...]:
         """Pairs of a row and a case that are or may be the same."""
@@ -157,15 +140,28 @@ class Dataset:
             make_index=self._options.make_index,
         )
 
-    @cached_property
+    @property
     def leaked(self) -> tuple[int, ...]:
         """Rows that hold a case of any of the suites."""
-        return rows_to_drop(self.leaks_into([c for suite in self._suites.values() for c in suite]))
+        cases = [case for suite in self._suites.values() for case in suite]
+        found = self._recall(
+            "leaked",
+            [self._suites_hash, asdict(self._options.limits.leaks)],
+            lambda: list(rows_to_drop(self.leaks_into(cases))),
+        )
+        self._note("leaked", len(found))
+        return tuple(found)
 
     def drift_from(self, queries: Sequence[str] | Sequence[Case]) -> float | None:
         """AUC of telling rows from queries: .5 where they are alike."""
-        vectors = encode(self._encoder, _texts(queries))
-        return drift(self._data.vectors, vectors, rng=self._rng()).auc
+        texts = _texts(queries)
+
+        def auc() -> float | None:
+            vectors = encode(self._encoder, texts)
+            return drift(self._data.vectors, vectors, rng=self._rng()).auc
+
+        found: float | None = self._recall("drift", [texts], auc)
+        return self._note("drift", found)
 
     @cached_property
     def report(self) -> DataReport:
@@ -181,12 +177,55 @@ class Dataset:
     @property
     def ready(self) -> bool:
         """Whether nothing stands in the way of training on these rows."""
-        return self.report.ready
+        return bool(self._note("ready", not self.reasons))
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why they are not ready, what is worth most first."""
-        return self.report.reasons
+        parts = [self._suites_hash, self._options.digest]
+        return tuple(self._recall("reasons", parts, lambda: list(self.report.reasons)))
+
+    def _reached(self, texts: list[str], threshold: float | None) -> Estimate:
+        if not texts:
+            return rate(0, 0)
+        found = coverage(
+            encode(self._encoder, texts),
+            self._data.vectors,
+            texts=texts,
+            rng=self._rng(),
+            threshold=threshold,
+            make_index=self._options.make_index,
+        )
+        return found.rate
+
+    def _estimate(
+        self, name: str, parts: Sequence[object], measure: Callable[[], Estimate]
+    ) -> Measure:
+        found = Estimate(**self._recall(name, parts, lambda: asdict(measure())))
+        self._note(name, found.value)
+        return Measure(found)
+
+    def _note(self, name: str, value: Any) -> Any:
+        self.measured[name] = value
+        return value
+
+    def _recall(self, name: str, parts: Sequence[object], compute: Callable[[], Any]) -> Any:
+        if self._memory is None:
+            return compute()
+        stands_on = [name, self._rows_hash, self._encoder.fingerprint, self._seed, *parts]
+        return self._memory.recall(stands_on, compute)
+
+    @cached_property
+    def _rows_hash(self) -> str:
+        digest = hashlib.sha256()
+        for row in self.rows:
+            seen = [row.input, row.output, row.system, row.context, row.fields, row.metadata]
+            digest.update(json.dumps(seen, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _suites_hash(self) -> dict[str, str]:
+        return {name: content_hash(tuple(cases)) for name, cases in sorted(self._suites.items())}
 
     @cached_property
     def _data(self) -> Rows:

@@ -27,6 +27,11 @@ class MapPoint:
     leaked: bool
     text: str
 
+    @property
+    def mark(self) -> str | None:
+        """What a person should look at in it."""
+        return "leaked" if self.leaked else "duplicate" if self.duplicate else None
+
 
 def plane(
     vectors: FloatArray, project: Callable[[FloatArray], npt.ArrayLike] | None = None

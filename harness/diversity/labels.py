@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,8 +175,16 @@ def write_audit(path: Path, rows: Sequence[int], texts: Sequence[tuple[str, str,
         writer.writerows((row, *texts[row], "") for row in rows)
 
 
-def read_audit(path: Path) -> Audit:
-    """Read a CSV that somebody has filled in. Rows left empty are not audited yet."""
+def read_audit(path: Path, known: Collection[tuple[str, str]] | None = None) -> Audit:
+    """Read a CSV that somebody has filled in. Rows left empty are not audited yet.
+
+    Parameters
+    ----------
+    known : collection of (input, output), optional
+        The rows as they are now. What was said to be right counts while the row is there unchanged;
+        what was said to be wrong counts until another sample is audited, since correcting the rows
+        that a sample happened to show says nothing about the others.
+    """
     if not path.is_file():
         raise CaseError("there is no such file", file=path)
     audited, wrong = 0, []
@@ -197,8 +205,12 @@ def read_audit(path: Path) -> Audit:
                     key="right",
                     hint="Write yes or no, or leave it empty.",
                 )
+            is_wrong = said in NO
+            text = (entry.get("input") or "", entry.get("output") or "")
+            if not is_wrong and known is not None and text not in known:
+                continue
             audited += 1
-            if said in NO:
+            if is_wrong:
                 wrong.append(int(entry["row"]))
     return Audit(audited=audited, wrong=tuple(wrong))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -47,6 +48,15 @@ class VarietyComparison:
     def collapsed(self) -> bool:
         """The candidate's outputs are proven to be less varied than is tolerated."""
         return self.state == "below"
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> VarietyComparison:
+        """Make a comparison of what `dataclasses.asdict` made of one."""
+        sides = {}
+        for side in ("baseline", "candidate"):
+            number = Estimate(**stored[side]["effective_number"])
+            sides[side] = OutputVariety(**{**stored[side], "effective_number": number})
+        return cls(**{**stored, **sides})
 
 
 def output_variety(

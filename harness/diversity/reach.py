@@ -75,8 +75,7 @@ def examine_reach(
     data: Rows, cases: Cases, *, encoder: Encoder, options: Options, rng: np.random.Generator
 ) -> Reach:
     """Hold rows against the cases, and against production queries where there are any."""
-    queries = list(options.production) or [ref.text for ref in cases.refs]
-    vectors = encode(encoder, queries) if options.production else cases.vectors
+    queries, vectors = _queries(cases, encoder, options)
     items = [
         Item(input=text, answer=row.output, whole=f"{text}\n{row.output or ''}")
         for text, row in zip(data.inputs, data.rows, strict=True)
@@ -100,6 +99,16 @@ def examine_reach(
         drift=moved,
         next_rows=_next_rows(data, cases, (queries, vectors), encoder, options),
     )
+
+
+def _queries(cases: Cases, encoder: Encoder, options: Options) -> tuple[list[str], FloatArray]:
+    """What should be covered: production queries, else the suite's own cases, else all cases."""
+    if options.production:
+        queries = list(options.production)
+        return queries, encode(encoder, queries)
+    every = range(len(cases.refs))
+    asked = [n for n in every if cases.refs[n].suite == options.suite] or list(every)
+    return [cases.refs[n].text for n in asked], cases.vectors[asked]
 
 
 def _leaks(

@@ -48,7 +48,7 @@ def as_json(report: DataReport) -> dict[str, Any]:
         **_labels(report),
         **_parts(report),
         "label_next": [asdict(row) for row in report.reach.next_rows],
-        "map": [asdict(point) for point in report.map],
+        "map": [{**asdict(point), "mark": point.mark} for point in report.map],
         "not_measured": list(report.not_measured),
     }
 

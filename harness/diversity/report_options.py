@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy.typing as npt
 
@@ -35,6 +37,7 @@ class Options:
     """What an examination may be given beside rows and cases; everything may be absent."""
 
     limits: Limits = field(default_factory=Limits)
+    suite: str | None = None  # whose cases the rows should cover; all suites' without it
     production: Sequence[str] = ()  # real queries: coverage is measured on them, else on the cases
     pool: Sequence[str] = ()  # unlabelled texts to choose the next rows from; else production
     other_sources: Mapping[str, Sequence[TrainingRow]] = field(
@@ -46,5 +49,23 @@ class Options:
     audit: Audit | None = None
     window: int | None = None  # tokens
     count_tokens: Callable[[str], int] | None = None
+    tokenizer: str | None = None  # whose tokens are counted
     make_index: MakeIndex | None = None  # nearest neighbours at scale; numpy without it
     project: Callable[[FloatArray], npt.ArrayLike] | None = None  # to the map's plane, else PCA
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that changes what is found; the tokenizer by its name."""
+        said = [
+            asdict(self.limits),
+            self.suite,
+            list(self.production),
+            list(self.pool),
+            {name: [asdict(row) for row in rows] for name, rows in self.other_sources.items()},
+            {kind: list(names) for kind, names in self.vocabulary.items()},
+            asdict(self.audit) if self.audit else None,
+            self.window,
+            self.tokenizer,
+        ]
+        text = json.dumps(said, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
