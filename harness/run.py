@@ -124,7 +124,12 @@ class Run:
         if (case.id, 0) not in have:
             run.plan(system, [case])
             missing = [c for c in run.planned[system].values() if (c.id, 0) not in have]
-            have.update(self.answer(run, system, missing))
+            found = self.answer(run, system, missing)
+            if run.answers[system]:
+                run.answers[system].update(found)
+            else:
+                run.answers[system] = found  # a million answers are not copied
+            have = run.answers[system]
         return [have[case.id, epoch] for epoch in range(run.epochs)]
 
     def answer_all(self, run: SuiteRun, system: str, cases: Sequence[Case]) -> dict[Key, Answer]:

@@ -13,9 +13,10 @@ from harness.types import Case, Output, System, SystemSpec
 
 Mode = Literal["cached", "fresh", "replay"]
 Key = tuple[str, int]  # case id, epoch
-BUDGET_BATCH = (
-    20  # outputs between two looks at what was spent: the most that a limit is overrun by
-)
+# Outputs between two looks at what was spent: the most that a limit is overrun by.
+BUDGET_BATCH = 20
+MAX_FAILURES = 50  # errored outputs in a row; `max_failures` of a system says otherwise
+MAX_TEXT = 20_000_000  # characters of an answer; a model that never stops would fill the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Progress(Protocol):
 
     def start(self, system: str, total: int) -> None: ...
     def advance(self) -> None: ...
-    def finish(self) -> None: ...
+    def finish(self, *, gave_up: str | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,27 @@ class Budget:
     def reached(self) -> bool:
         """Whether nothing more may be asked."""
         return self.spent >= self.limit
+
+
+@dataclass(slots=True, kw_only=True)
+class Patience:
+    """Counts a system's failures in a row. A server that is down need not be asked a million times."""
+
+    limit: int
+    failures: int = 0
+    last: str = ""
+
+    def note(self, output: Output) -> None:
+        """Count an output."""
+        self.failures = self.failures + 1 if output.error is not None else 0
+        self.last = output.error or ""
+
+    @property
+    def lost(self) -> str | None:
+        """Why the system is asked nothing more; None while it is."""
+        if not self.limit or self.failures < self.limit:
+            return None
+        return f"not asked after {self.failures} failures in a row (max_failures): {self.last}"
 
 
 class Runner:
@@ -93,6 +115,7 @@ class Runner:
         self._progress = progress
         self._budget = budget
         self._systems: dict[str, System] = {}
+        self._patience: dict[str, Patience] = {}
 
     def check(self, batch: Batch) -> None:
         """Find what is configured wrong in a system that will be asked, before anything runs.
@@ -117,9 +140,11 @@ class Runner:
         # A recorded file is itself the record: copying it into the cache would only cost time.
         cache = self._cache if batch.spec.kind != "recorded" else None
         hashes = {case.id: case_hash(case) for case in batch.cases} if cache else {}
-        answers = self._recall(batch, cache, hashes)
+        answers = {(case.id, epoch): NOT_CACHED for epoch in batch.epochs for case in batch.cases}
+        if cache is not None and self._mode != "fresh":
+            answers |= self._recall(batch, cache, hashes)
         todo = {
-            epoch: [case for case in batch.cases if (case.id, epoch) not in answers]
+            epoch: [case for case in batch.cases if answers[case.id, epoch] is NOT_CACHED]
             for epoch in batch.epochs
         }
         total = sum(map(len, todo.values()))
@@ -130,18 +155,13 @@ class Runner:
                 if cache is not None and output.error is None:
                     cache.put(batch.fingerprint, hashes[output.case_id], output)
                 answers[output.case_id, output.epoch] = Answer(output=output)
-        absent = OVER_BUDGET if self._budget and self._budget.reached else NOT_CACHED
-        return {
-            (case.id, epoch): answers.get((case.id, epoch), absent)
-            for epoch in batch.epochs
-            for case in batch.cases
-        }
+                total -= 1
+            if total:
+                why = self._why_not_asked(batch.spec)
+                answers |= {key: why for key, a in answers.items() if a is NOT_CACHED}
+        return answers
 
-    def _recall(
-        self, batch: Batch, cache: Cache | None, hashes: Mapping[str, str]
-    ) -> dict[Key, Answer]:
-        if cache is None or self._mode == "fresh":
-            return {}
+    def _recall(self, batch: Batch, cache: Cache, hashes: Mapping[str, str]) -> dict[Key, Answer]:
         keys = [(h, epoch) for h in hashes.values() for epoch in batch.epochs]
         stored = cache.get(batch.fingerprint, keys)
         return {
@@ -151,21 +171,32 @@ class Runner:
             if (hashes[case.id], epoch) in stored
         }
 
+    def _why_not_asked(self, spec: SystemSpec) -> Answer:
+        lost = self._patience_with(spec).lost
+        return OVER_BUDGET if lost is None else Answer(output=None, reason=lost)
+
+    def _patience_with(self, spec: SystemSpec) -> Patience:
+        limit = 0 if spec.kind == "recorded" else spec.options.get("max_failures", MAX_FAILURES)
+        return self._patience.setdefault(spec.name, Patience(limit=limit))
+
     def _generate(
         self, spec: SystemSpec, todo: Mapping[int, Sequence[Case]], total: int
     ) -> Iterator[Output]:
+        patience = self._patience_with(spec)
         if self._progress is not None:
             self._progress.start(spec.name, total)
         try:
             for epoch, cases in todo.items():
                 for part in self._parts(cases):
+                    if patience.lost:
+                        return
                     for output in self._ask(spec, part, epoch):
                         if self._progress is not None:
                             self._progress.advance()
                         yield output
         finally:
             if self._progress is not None:
-                self._progress.finish()
+                self._progress.finish(gave_up=patience.lost)
 
     def _parts(self, cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
         """Yield the cases as one batch; under a budget in small ones, until it is spent."""
@@ -176,16 +207,19 @@ class Runner:
             yield cases[start : start + size]
 
     def _ask(self, spec: SystemSpec, cases: Sequence[Case], epoch: int) -> Iterator[Output]:
-        """Yield one output for each case, whatever the system does."""
+        """Yield one output for each case, whatever the system does, until it is given up."""
+        patience = self._patience_with(spec)
         waiting = {case.id for case in cases}
         failure = "the system gave no output for this case"
         try:
-            # A system never sees what is expected of it.
-            questions = [replace(case, expected_output=None, tags=()) for case in cases]
-            for output in self._system(spec).generate(questions, epoch=epoch):
+            for output in self._system(spec).generate(_questions(cases), epoch=epoch):
                 if output.case_id in waiting:
                     waiting.remove(output.case_id)
-                    yield output if output.epoch == epoch else replace(output, epoch=epoch)
+                    output = _checked(output, epoch)
+                    patience.note(output)
+                    yield output
+                    if patience.lost:
+                        return
         except RungError as error:
             failure = str(error)
         except Exception as error:  # recorded: each case that is left is errored with this reason
@@ -198,3 +232,15 @@ class Runner:
         if spec.name not in self._systems:
             self._systems[spec.name] = self._load(spec)
         return self._systems[spec.name]
+
+
+def _questions(cases: Sequence[Case]) -> list[Case]:
+    """Copy cases without what a system must never see: what is expected of it, and the tags."""
+    return [Case(id=c.id, input=c.input, context=c.context, metadata=c.metadata) for c in cases]
+
+
+def _checked(output: Output, epoch: int) -> Output:
+    if len(output.text) > MAX_TEXT:
+        error = f"answered {len(output.text):,} characters; the limit is {MAX_TEXT:,}"
+        return replace(output, epoch=epoch, text=output.text[:1000], error=error)
+    return output if output.epoch == epoch else replace(output, epoch=epoch)

@@ -20,7 +20,9 @@ from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
 
 # Options that change how fast or how patiently a system answers, never what.
-INDIFFERENT_OPTIONS = frozenset({"timeout_s", "concurrency", "probe", "recipe"})
+INDIFFERENT_OPTIONS = frozenset(
+    {"timeout_s", "concurrency", "probe", "recipe", "engine", "max_failures"}
+)
 INDIFFERENT_MODEL_OPTIONS = frozenset(
     {"api_key_env", "concurrency", "timeout_s", "max_retries", "batch_size", "stream"}
 )

@@ -37,7 +37,9 @@ def load_on_ray(spec: SystemSpec) -> System:
 
     A recorded system stays here: nothing is generated, and each batch would read the whole file.
     """
-    return systems.load(spec) if spec.kind == "recorded" else RaySystem(spec)
+    if spec.kind == "recorded":
+        return systems.load(spec)
+    return RaySystem(spec, **spec.options.get("engine", {}))
 
 
 class RaySystem:

@@ -276,6 +276,16 @@ def test_only_what_generates_is_sent_to_the_cluster(app, recorded):
     assert isinstance(load_on_ray(recorded), type(systems.load(recorded)))
 
 
+def test_a_system_says_what_its_replicas_need(app):
+    engine = {"replicas": 3, "num_cpus": 2, "num_gpus": 0.5, "batch": 16}
+    spec = app()
+    placed = load_on_ray(replace(spec, options={**spec.options, "engine": engine}))
+    plain = RaySystem(spec, replicas=3, num_cpus=2, num_gpus=0.5, batch=16)
+    assert vars(placed).keys() == vars(plain).keys()
+    different = {name for name in vars(plain) if vars(placed)[name] != vars(plain)[name]}
+    assert different == {"spec"}
+
+
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     monkeypatch.delitem(__import__("sys").modules, "systems.on_ray")

@@ -117,6 +117,19 @@ def test_fresh_asks_again(project: SampleProject) -> None:
     assert len(calls(project)) == 12
 
 
+def test_a_system_that_only_fails_is_given_up_and_said_so(project: SampleProject) -> None:
+    counting(project, cases=9)
+    project.write("evals/answering.py", COUNTING.replace("return 'yes'", "raise OSError('down')"))
+    system = "{kind: python, callable: 'answering:answer', max_failures: 4, engine: {num_cpus: 2}}"
+    project.write("evals/rung.yaml", f"systems:\n  a: {system}\n")
+    result = project.run()
+    assert result.ret == 1
+    assert len(calls(project)) == 4
+    result.stdout.fnmatch_lines(["rung: a not asked after 4 failures in a row *OSError: down*"])
+    counts = project.document()["counts"]
+    assert (counts["errored"], counts["not_run"]) == (4, 5)
+
+
 def test_replay_shows_what_is_not_there_as_not_run(project: SampleProject) -> None:
     counting(project)
     project.run("--case", "c1")

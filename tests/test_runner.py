@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -123,3 +123,59 @@ def test_a_wrong_system_is_found_before_anything_is_asked(tmp_path: Path) -> Non
     cache = Cache(tmp_path / "cache.db")
     run(FakeSystem(), cache=cache)
     Runner(load=lambda spec: system, cache=cache).check(batch)  # everything is cached: not needed
+
+
+def failing(*bad: int):
+    """Answer all cases but these, which are errored."""
+
+    def answer(cases, epoch):
+        for case in cases:
+            error = "503 overloaded" if int(case.id[1:]) in bad else None
+            yield Output(case_id=case.id, epoch=epoch, text="fine", error=error)
+
+    return FakeSystem(answer)
+
+
+def patient(limit: int) -> SystemSpec:
+    return replace(SPEC, options={"max_failures": limit})
+
+
+def ask(spec: SystemSpec, system: FakeSystem, *, epochs: int = 1) -> dict:
+    runner = Runner(load=lambda spec: system, cache=None)
+    return runner.run(Batch(spec=spec, fingerprint="f", cases=CASES, epochs=range(epochs)))
+
+
+def test_a_system_that_only_fails_is_given_up_and_the_rest_is_not_run() -> None:
+    answers = ask(patient(5), failing(*range(3, 50)), epochs=2)
+    errored = [key for key, a in answers.items() if a.output is not None and a.output.error]
+    assert errored == [(f"c{i}", 0) for i in range(3, 8)]
+    absent = [a.reason for a in answers.values() if a.output is None]
+    assert len(absent) == 100 - 8, "the second epoch is not begun"
+    assert set(absent) == {"not asked after 5 failures in a row (max_failures): 503 overloaded"}
+
+
+def test_failures_between_answers_are_no_reason_to_give_up() -> None:
+    answers = ask(patient(2), failing(*range(0, 50, 2)))
+    assert all(answer.output is not None for answer in answers.values())
+
+
+def test_zero_is_no_limit() -> None:
+    answers = ask(patient(0), failing(*range(50)))
+    assert all(answer.output is not None for answer in answers.values())
+
+
+def test_recorded_failures_are_read_to_the_end() -> None:
+    spec = replace(SPEC, kind="recorded")
+    answers = ask(spec, failing(*range(50)), epochs=2)
+    assert all(answer.output is not None for answer in answers.values())
+
+
+def test_an_answer_without_end_is_cut_and_errored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.runner.MAX_TEXT", 2_000)
+
+    def endless(cases, epoch):
+        return (Output(case_id=c.id, epoch=epoch, text="x" * 2_001) for c in cases)
+
+    output = ask(SPEC, FakeSystem(endless))["c0", 0].output
+    assert output.error == "answered 2,001 characters; the limit is 2,000"
+    assert len(output.text) == 1_000

@@ -40,8 +40,8 @@ class BatchProgress:
         if self._bar is not None:
             self._bar.advance(self._task)
 
-    def finish(self) -> None:
-        """Say how many answers came, and how long they took."""
+    def finish(self, *, gave_up: str | None) -> None:
+        """Say how many answers came, how long they took, and why the rest was not asked for."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -50,6 +50,8 @@ class BatchProgress:
             self._reporter.write_line(
                 f"rung: {self._system} answered {self._done:,} of {self._total:,} in {took:.1f} s"
             )
+            if gave_up is not None:
+                self._reporter.write_line(f"rung: {self._system} {gave_up}", yellow=True)
         if self._lifted is not None:
             self._lifted.__exit__(None, None, None)
             self._lifted = None
