@@ -39,7 +39,7 @@ def label(number: int = 0, **changes: object) -> Label:
     """A label of the first system's answer to a case."""
     made = Label(
         at=f"2026-01-01T12:00:{number % 60:02d}.000+00:00", who="ana", run="r", suite="support",
-        system=FEW_SHOT, case=f"c{number:03d}", epoch=0, order="random", label="wrong",
+        system=FEW_SHOT, case=f"c{number:03d}", epoch=0, order="random", label="wrong", scores_shown=False,
         answer_hash=answer_hash(answer_of(FEW_SHOT, number)),
     )  # fmt: skip
     return replace(made, **changes)
@@ -238,6 +238,7 @@ class TestWhatLabelsFeed:
             label(1, who="ben", metric="tone"),
             label(2, metric="tone", order="misses"),
             label(3),
+            label(4, metric="tone", scores_shown=True),
         ]
         export("judge", labels, outputs, tmp_path / "evals", metric="tone")
         read = read_labels(tmp_path / "evals" / "labels" / "support.few-shot.tone.judge.csv")

@@ -362,7 +362,12 @@ class TestCalibration:
             "sensitivity + specificity - 1 is 0.30"
             in calibrate(labelled(people), judged(judge)).refusal
         )
-        assert "cannot be checked" in calibrate(labelled([True] * 9), judged([True] * 9)).refusal
+
+    def test_a_judge_that_nobody_could_check_is_said_to_be_unchecked(self):
+        found = calibrate(labelled([True] * 9), judged([True] * 9))
+        assert found.refusal is None
+        assert "cannot be checked" in found.conditions[0]
+        assert "no label of a random sample" in calibrate([], judged([True] * 9)).conditions[0]
 
     def test_constructed_labels_are_never_reported_as_human(self):
         found = calibrate(labelled([True, False], source="constructed"), judged([True, False]))

@@ -41,7 +41,7 @@ def verdict(
     else:
         workspace = Workspace()
         document = read_document(workspace.store.find(run))
-        rows = _rows(document, suite)
+        rows = _with_labels(workspace, run, document, _rows(document, suite))
         verdicts = [rejudge(row, target=target) for row in rows]
         notes = _stale(document, rows, workspace)
     sentence = project_sentence(verdicts)
@@ -66,6 +66,16 @@ def _rows(document: Document, suite: str | None) -> list[dict[str, Any]]:
             hint="Give the suite a `target:` under `suites:` and run `pytest evals/` again.",
         )
     return rows
+
+
+def _with_labels(
+    workspace: Workspace, run: str, document: Document, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Put into the evidence what people have said of the run's outputs since it was stored."""
+    from harness.desk.verdicts import with_labels
+
+    folder, evals = workspace.store.find(run), workspace.file.parent
+    return [with_labels(row, document, folder=folder, evals=evals) for row in rows]
 
 
 def _stale(document: Document, rows: list[dict[str, Any]], workspace: Workspace) -> dict[str, str]:

@@ -12,14 +12,14 @@ from typing import Any
 
 from harness.desk.labels import Label, LabelBook, majority
 from harness.desk.outputs import RunOutputs
-from harness.desk.progress import sampled
+from harness.desk.progress import unswayed
 from harness.desk.tags import BAD_LABEL, guarded, replace_file, write_tags
 from harness.errors import ConfigError, nearest
 from harness.records import dumps
 from harness.training_rows import text_of
 from harness.types import Case
 
-LABEL_COLUMNS = ("case_id", "epoch", "passed", "source", "labeller")
+LABEL_COLUMNS = ("case_id", "epoch", "passed", "source", "labeller", "answer_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def export_judge_labels(export: Export) -> Iterator[str]:
     """
     about = [
         label
-        for label in sampled(export.labels)
+        for label in unswayed(export.labels)
         if label.system == export.system and label.metric == export.metric
     ]
     agreed = majority(about)
@@ -93,7 +93,7 @@ def export_judge_labels(export: Export) -> Iterator[str]:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(LABEL_COLUMNS)
     for key, (right, who) in sorted(agreed.items(), key=lambda item: item[0][1:4]):
-        cells = (key[1], key[2], "passed" if right else "missed", "human", "+".join(who))
+        cells = (key[1], key[2], "passed" if right else "missed", "human", "+".join(who), key[3])
         writer.writerow([guarded(str(cell)) for cell in cells])
     replace_file(path, text.getvalue())
     split = len({label.key for label in about}) - len(agreed)

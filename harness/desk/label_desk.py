@@ -21,7 +21,7 @@ from harness.desk.door import who_asks
 from harness.desk.labels import ANSWERS, ORDERS, Key, Label, LabelBook, label_file
 from harness.desk.outputs import Item, Place, RunOutputs
 from harness.desk.pages import fragment, page, static_route
-from harness.desk.progress import progress
+from harness.desk.progress import expected_hash, progress
 from harness.desk.queues import Choice, LoadEncoder, Queue, make_queue
 from harness.desk.requests import Problem, explained, read_json, text_field, whole_number
 from harness.desk.standing import Standing
@@ -147,6 +147,7 @@ class LabelDesk:
                 place=place + 1,
                 of=len(line.keys),
                 scores_shown=said.get("scores_shown") is not False,
+                expected_hash=expected_hash(self.outputs.case(choice.suite, key[1])),
             )
         )
 

@@ -42,6 +42,7 @@ class Label:
     place: int = 0  # in the queue, from 1
     of: int = 0
     scores_shown: bool = True  # whether assertions and judges could be seen
+    expected_hash: str | None = None  # of the expected answer that it was held against
 
     @property
     def key(self) -> Key:
@@ -51,7 +52,9 @@ class Label:
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("at", "who", "run", "suite", "system", "case", "answer_hash"), (str,)),
-    **dict.fromkeys(("metric", "tag", "edit", "answer", "comment"), (str, type(None))),
+    **dict.fromkeys(
+        ("metric", "tag", "edit", "answer", "comment", "expected_hash"), (str, type(None))
+    ),
     **dict.fromkeys(("epoch", "place", "of"), (int,)),
     "seed": (int, type(None)),
     "scores_shown": (bool,),

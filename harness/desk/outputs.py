@@ -65,6 +65,10 @@ class RunOutputs:
         """Return what was answered; no answer is empty."""
         return self._outputs[suite, system][place]["text"] or ""
 
+    def cases(self, suite: str) -> dict[str, Case]:
+        """Return the cases of a suite by id."""
+        return {case: _case(row) for (name, case), row in self._cases.items() if name == suite}
+
     def case(self, suite: str, case_id: str) -> Case:
         """Return a case."""
         return _case(self._cases[suite, case_id])

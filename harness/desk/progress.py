@@ -10,7 +10,10 @@ from harness.desk.tags import BAD_LABEL, apply_labels
 from harness.diversity.labels import AUDIT_ROWS, Audit
 from harness.error_analysis import Miss, Override, as_evidence
 from harness.escalation.claims import TAGS_WANTED
+from harness.error_analysis.misses import answer_hash
 from harness.judges.calibration import FEWEST_LABELS
+from harness.records import dumps
+from harness.types import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,11 @@ def sampled(labels: Sequence[Label]) -> list[Label]:
     return [label for label in labels if label.order == "random" and label.label != "skipped"]
 
 
+def unswayed(labels: Sequence[Label]) -> list[Label]:
+    """Keep those of them that were given before anybody could see what a judge had said."""
+    return [label for label in sampled(labels) if not label.scores_shown]
+
+
 def audit(labels: Sequence[Label]) -> Audit:
     """Count the expected answers that were looked at in random samples, and those that are wrong.
 
@@ -42,6 +50,11 @@ def audit(labels: Sequence[Label]) -> Audit:
     bad = {label.case for label in sampled(labels) if label.tag == BAD_LABEL}
     wrong = tuple(number for number, case in enumerate(cases) if case in bad)
     return Audit(audited=len(cases), wrong=wrong)
+
+
+def expected_hash(case: Case) -> str:
+    """Hash what a case expects, so that a label of it is known for one of another."""
+    return answer_hash(dumps(case.expected_output))
 
 
 def progress(
@@ -113,7 +126,7 @@ def _audit(labels: Sequence[Label]) -> Progress:
 
 
 def _judge(labels: Sequence[Label], metric: str) -> Progress:
-    about = [label for label in sampled(labels) if label.metric == metric]
+    about = [label for label in unswayed(labels) if label.metric == metric]
     done = len({(label.case, label.epoch) for label in about})
     more = max(FEWEST_LABELS - done, 0)
     text = (

@@ -60,7 +60,8 @@ def make_queue(
     `count` keeps the first so many. The same seed gives the same order to everybody.
     """
     outputs.check_system(choice.suite, choice.system)
-    rng = np.random.default_rng([seed, *choice.suite.encode(), 0, *choice.system.encode()])
+    # The same cases of every system come first: labels of two systems then make pairs.
+    rng = np.random.default_rng([seed, *choice.suite.encode()])
     places = outputs.places(choice.suite, choice.system)
     if choice.order == "random":
         # Sorted: the order in which answers happened to arrive must not change the sample.

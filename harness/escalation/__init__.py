@@ -12,7 +12,7 @@ from harness.escalation.document import evidence_from_json, evidence_to_json, re
 from harness.escalation.evidence import Evidence
 from harness.escalation.expiry import stale, stale_sentence, stands_on
 from harness.escalation.project import judge_run, project_sentence, verdict_rows
-from harness.escalation.run_evidence import RunData, columns_of, evidence_of_run
+from harness.escalation.run_evidence import RunData, columns_of, evidence_of_run, with_known
 from harness.escalation.verdict import judge, rejudge, summary, with_target
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "stands_on",
     "summary",
     "verdict_rows",
+    "with_known",
     "with_target",
 ]

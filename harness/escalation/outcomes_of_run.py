@@ -65,6 +65,33 @@ class _Tally:
     passed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
+def deciding_metrics(document: Document, suite: Mapping[str, Any]) -> list[str]:
+    """Metrics that together make a case pass: those named, else those gated, else all."""
+    if suite.get("decides"):
+        return list(suite["decides"])
+    gated = [gate["metric"] for gate in document["gates"] if gate["suite"] == suite["name"]]
+    return list(dict.fromkeys(gated)) or list(suite["metrics"])
+
+
+def in_split(cases: Mapping[str, CaseInfo], split: str | None) -> list[str]:
+    """The cases that a split judges: all of them where none is marked."""
+    marked = any(case.split for case in cases.values())
+    if split not in ("locked", "dev") or not marked:
+        return list(cases)
+    return [name for name, case in cases.items() if case.split == split]
+
+
+def averaged(tables: Sequence[Table]) -> Table:
+    """Several trainings as one system: each case's mean, where all of them have a score."""
+    fractions: dict[str, float | None] = {}
+    for case in tables[0].fractions:
+        values = [table.fractions.get(case) for table in tables]
+        known = [value for value in values if value is not None]
+        fractions[case] = sum(known) / len(known) if len(known) == len(values) else None
+    epochs = {case: sum(table.epochs.get(case, 0) for table in tables) for case in fractions}
+    return Table(fractions=fractions, epochs=epochs)
+
+
 def cases_of(columns: Columns, suite: str, cluster: str) -> dict[str, CaseInfo]:
     """Read the cases of one suite from cases.parquet's columns."""
     found = {}

@@ -33,6 +33,8 @@ from harness.escalation.expiry import stands_on
 from harness.escalation.outcomes_of_run import (
     Document,
     cases_of,
+    deciding_metrics,
+    in_split,
     paired,
     tables_of,
 )
@@ -81,27 +83,13 @@ class _Suite:
         prices = project.decision.prices
         self.prices = read_prices(project.folder / prices) if prices is not None else None
         cluster = suite.get("cluster", CLUSTER)
+        self.metrics = deciding_metrics(run.document, suite)
         self.cases = cases_of(run.cases, self.name, cluster)
         self.tables = tables_of(
-            run.scores, self.name, self.metrics(), not_run_counts=not self.sequential
+            run.scores, self.name, self.metrics, not_run_counts=not self.sequential
         )
-        self.judged_on = self._split(
-            "locked" if suite.get("split") == "locked" else suite.get("split")
-        )
-        self.dev = self._split("dev") if len(self.judged_on) < len(self.cases) else []
-
-    def metrics(self) -> list[str]:
-        """Metrics that together make a case pass: those named, else those gated, else all."""
-        if self.suite.get("decides"):
-            return list(self.suite["decides"])
-        gated = [g["metric"] for g in self.run.document["gates"] if g["suite"] == self.name]
-        return list(dict.fromkeys(gated)) or list(self.suite["metrics"])
-
-    def _split(self, split: str | None) -> list[str]:
-        marked = any(case.split for case in self.cases.values())
-        if split not in ("locked", "dev") or not marked:
-            return list(self.cases)
-        return [name for name, case in self.cases.items() if case.split == split]
+        self.judged_on = in_split(self.cases, suite.get("split"))
+        self.dev = in_split(self.cases, "dev") if len(self.judged_on) < len(self.cases) else []
 
     def evidence(self) -> Evidence | None:
         """Put everything together; None where no system has a score."""
@@ -111,7 +99,7 @@ class _Suite:
         systems = [self.system(spec) for spec in specs if spec.name in self.tables]
         if not any(system.outcomes.n for system in systems):
             return None
-        best = _best_cheap(systems)
+        best = best_cheap(systems)
         decision = self.project.decision
         evidence = Evidence(
             suite=self.name,
@@ -129,7 +117,7 @@ class _Suite:
             selection=self.selection(systems),
             limits=Limits(**decision.limits),
             misses=self.misses(best) if best is not None else None,
-            judged=bool(set(self.metrics()) & set(self.suite.get("judged", ()))),
+            judged=bool(set(self.metrics) & set(self.suite.get("judged", ()))),
             shipping=self.shipping(),
             retained=self.retained(specs),
             economics=self.economics(systems, best),
@@ -243,12 +231,9 @@ class _Suite:
         fractions = self.tables[best.name].fractions
         missed = [i for i in self.judged_on if (f := fractions.get(i)) is not None and f < 1]
         total = int(best.outcomes.n - best.outcomes.passed)
-        by_hand = self.causes_by_hand(best.name)
-        if by_hand and total:
-            # Tags stand on every metric and split; no more of them count than there are misses.
-            share = min(total / sum(by_hand.values()), 1.0)
-            causes = {cause: int(count * share) for cause, count in by_hand.items()}
-            return Misses(system=best.name, total=total, causes=causes)
+        tagged = tagged_misses(best, self.causes_by_hand(best.name))
+        if tagged is not None:
+            return tagged
         gold = min(sum(self.cases[i].gold for i in missed), total)
         if best.rung != "prompt" or not gold:
             return None
@@ -325,7 +310,21 @@ class _Suite:
                 yield Slice(tag=tag, system=best.name, outcomes=rate)
 
 
-def _best_cheap(systems: Sequence[SystemEvidence]) -> SystemEvidence | None:
+def tagged_misses(best: SystemEvidence, by_hand: Mapping[str, int]) -> Misses | None:
+    """Causes that people gave, as evidence; None where nobody did, or nothing was missed.
+
+    Tags stand on every metric and split; no more of them count than there are misses.
+    """
+    total = int(best.outcomes.n - best.outcomes.passed)
+    if not total or not sum(by_hand.values()):
+        return None
+    share = min(total / sum(by_hand.values()), 1.0)
+    causes = {cause: int(count * share) for cause, count in by_hand.items()}
+    return Misses(system=best.name, total=total, causes=causes)
+
+
+def best_cheap(systems: Sequence[SystemEvidence]) -> SystemEvidence | None:
+    """The best system by prompt or RAG, whose misses are asked after; None without a score."""
     cheap = [
         s
         for s in systems
@@ -358,6 +357,9 @@ def with_known(evidence: Evidence, *parts: Mapping[str, Any] | None) -> Evidence
     """
     document, left_out = evidence_to_json(evidence), list(evidence.left_out)
     for key, value in (item for part in parts for item in (part or {}).items()):
+        if key == "left_out":
+            left_out += value
+            continue
         merge = isinstance(value, Mapping) and key in ("selection", "stands_on", "settings")
         document[key] = {**document.get(key, {}), **value} if merge else value
     standing = document.get("stands_on", {})

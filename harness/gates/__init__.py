@@ -5,6 +5,7 @@
     judge_no_worse_than(candidate, baseline, subject=, rule=, screened=, rng=)
     screen(candidate, baseline, rule=): does the first of two looks ask for fresh epochs?
     screen_together(sides, rule=): the same look at all suites as one
+    through_judge(result, outcomes, trust, rule=): what a judge's own errors do to a result
     watched(at_least=, ...), look(candidate, baseline): what `--until-decided` stops on
     comparability(stored, current): what differs between a baseline and a run
     calibrate(gated, rng=): false-alarm and detection rates of these gates on stored outcomes
@@ -23,6 +24,7 @@ States, the same for all three:
 from harness.gates.baseline import Comparability, Measured, comparability
 from harness.gates.calibration import Calibration, Gated, calibrate
 from harness.gates.floors import judge_at_least, judge_critical
+from harness.gates.judged import Trust, through_judge
 from harness.gates.regression import Screen, judge_no_worse_than, screen, screen_together
 from harness.gates.rule import Rule, Subject
 from harness.gates.sequential import look, watched
@@ -35,6 +37,7 @@ __all__ = [
     "Rule",
     "Screen",
     "Subject",
+    "Trust",
     "calibrate",
     "comparability",
     "judge_at_least",
@@ -43,5 +46,6 @@ __all__ = [
     "look",
     "screen",
     "screen_together",
+    "through_judge",
     "watched",
 ]

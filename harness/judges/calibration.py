@@ -32,6 +32,7 @@ class Label:
     source: LabelSource
     epoch: int = 0
     labeller: str = ""
+    answer_hash: str = ""  # of the answer that was looked at, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +53,16 @@ class Calibration:
     def refusal(self) -> str | None:
         """Why no gate may rest on the judge; None if one may."""
         youden = self.quality.youden
-        if youden is None:
-            return "the judge cannot be checked: labels of passed and of missed outputs are needed"
-        if not self.quality.usable:
-            return f"sensitivity + specificity - 1 is {youden:.2f}: below 0.50 the judge says too little"
-        return None
+        if youden is None or self.quality.usable:
+            return None
+        return (
+            f"sensitivity + specificity - 1 is {youden:.2f}: below 0.50 the judge says too little"
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Whether there are labels enough, of both kinds, to correct the judge's pass rate by."""
+        return self.labels >= FEWEST_LABELS and self.quality.usable
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -64,7 +70,13 @@ class Calibration:
         found = []
         if self.source != "human":
             found.append("the labels were constructed, no person gave them")
-        if self.labels < FEWEST_LABELS:
+        if not self.labels:
+            found.append("judge not calibrated: no label of a random sample")
+        elif self.quality.youden is None:
+            found.append(
+                "the judge cannot be checked: labels of passed and missed outputs are needed"
+            )
+        if 0 < self.labels < FEWEST_LABELS:
             found.append(f"judge calibrated on {self.labels} labels, fewer than {FEWEST_LABELS}")
         if self.unscored:
             found.append(f"{self.unscored} labelled outputs were not scored by the judge")
@@ -74,7 +86,15 @@ class Calibration:
 def calibrate(
     labels: Sequence[Label], judgements: Sequence[Judgement], *, confidence_level: float = 0.95
 ) -> Calibration:
-    """Compare binary judgements with labels of a random part of the same outputs.
+    """Compare binary judgements with labels of a random part of the same outputs."""
+    said = {(j.case_id, j.epoch): j.passed for j in judgements if j.passed is not None}
+    return calibrate_scores(labels, said, confidence_level=confidence_level)
+
+
+def calibrate_scores(
+    labels: Sequence[Label], said: Mapping[Key, bool], *, confidence_level: float = 0.95
+) -> Calibration:
+    """Compare a judged metric's passes, by case and epoch, with labels of a random part of them.
 
     Where there are human labels, constructed ones are left out.
 
@@ -83,9 +103,9 @@ def calibrate(
     Cohen's kappa with the large-sample variance of Fleiss, Cohen & Everitt (1969); sensitivity and
     specificity with Wilson intervals; the pass rate by prediction-powered inference.
     """
-    source: LabelSource = "human" if any(x.source == "human" for x in labels) else "constructed"
+    human = not labels or any(x.source == "human" for x in labels)
+    source: LabelSource = "human" if human else "constructed"
     truth = {(x.case_id, x.epoch): x.passed for x in labels if x.source == source}
-    said = {(j.case_id, j.epoch): j.passed for j in judgements if j.passed is not None}
     both = [(truth[key], said[key]) for key in truth if key in said]
     quality = JudgeQuality(
         true_passes=both.count((True, True)),
@@ -185,7 +205,7 @@ def _kappa_variance(
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Read a CSV of case_id, passed, source and, if there are any, epoch and labeller."""
+    """Read a CSV of case_id, passed, source and, if there are any, epoch, labeller, answer_hash."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         required = ("case_id", "passed", "source")
@@ -218,4 +238,5 @@ def _label(row: Mapping[str, str | None], path: Path, line: int) -> Label:
         source=known,
         epoch=int(epoch),
         labeller=cells.get("labeller", ""),
+        answer_hash=cells.get("answer_hash", ""),
     )
