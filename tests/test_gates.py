@@ -442,10 +442,14 @@ class TestComparability:
         assert found.metrics == ("tone",)
         assert found.differences == (
             "1 case changed since the baseline: b",
-            "1 metric changed since the baseline: policy",
             "1 case not in the baseline: d",
             "1 case in the baseline only: c",
+            "1 metric changed since the baseline: policy",
         )
+
+    def test_what_is_not_known_is_taken_for_the_same(self):
+        unknown = Measured(cases=dict.fromkeys("abc"), metrics={"policy": None, "tone": "1"})
+        assert comparability(self.stored, unknown).same
 
     def test_nothing_in_common_is_not_comparable(self):
         other = Measured(cases={"z": "1"}, metrics={"policy": "1"})

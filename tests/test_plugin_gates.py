@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from sample_project import SampleProject
+
+from harness.cli import rung
 
 RIGHT = "def test_right(case, output):\n    assert output.text == case.expected_output\n"
 HALF = "@pytest.mark.gate(at_least=0.5)\n" + RIGHT
 CRITICAL = "@pytest.mark.gate(critical=True)\n" + RIGHT
 BASELINE = '@pytest.mark.gate(no_worse_than="baseline")\n' + RIGHT
+
+
+def bless() -> int:
+    """Bless the last run, in this process."""
+    return CliRunner().invoke(rung, ["bless", "latest"]).exit_code
 
 
 def states(project: SampleProject) -> list[str]:
@@ -135,8 +143,7 @@ class TestAgainstTheBaseline:
     def bless(self, project: SampleProject, answers, body: str = BASELINE) -> None:
         project.suite(body, systems={"a": answers(cases=40)})
         project.run()
-        result = project.rung("bless", "latest", "--why", "the first")
-        assert result.ret == 0
+        assert bless() == 0
 
     def test_without_a_blessed_run_nothing_is_judged(self, project: SampleProject, answers) -> None:
         project.suite(BASELINE, systems={"a": answers()})
@@ -155,6 +162,31 @@ class TestAgainstTheBaseline:
         assert project.run().ret == 1
         blessed = [c for c in project.document()["comparisons"] if c["baseline"] == "baseline:a"]
         assert [(c["gained"], c["lost"]) for c in blessed] == [(0, 20)]
+
+    def test_recorded_answers_need_one_look_and_say_so(
+        self, project: SampleProject, answers
+    ) -> None:
+        self.bless(project, answers)
+        project.suite(BASELINE, systems={"a": answers(*range(20), cases=40)})
+        project.run()
+        assert "recorded answers: one look" in project.document()["gates"][0]["reason"]
+
+    def test_a_case_that_was_edited_is_left_out_and_named(
+        self, project: SampleProject, answers
+    ) -> None:
+        self.bless(project, answers)
+        project.suite(BASELINE, systems={"a": answers(*range(20), cases=40)})
+        rows = (project.evals / "toy.jsonl").read_text().replace('"question c1"', '"another"')
+        (project.evals / "toy.jsonl").write_text(rows)
+        result = project.run()
+        assert result.ret == 1
+        (gate,) = project.document()["gates"]
+        assert gate["pairs"] == 39
+        assert "1 case changed since the baseline: c1" in gate["reason"]
+        assert project.document()["baseline_differences"] == {
+            "toy": ["1 case changed since the baseline: c1"]
+        }
+        result.stdout.fnmatch_lines(["*toy*1 case changed since the baseline: c1*"])
 
     def test_the_comparison_can_be_turned_off(self, project: SampleProject, answers) -> None:
         self.bless(project, answers)
@@ -215,18 +247,106 @@ class TestASystemWhoseAnswersVary:
             "evals/rung.yaml",
             "systems:\n  a: {kind: python, callable: 'answering:answer', concurrency: 1}\n",
         )
-        assert project.run_outside().ret == 0
-        assert project.rung("bless", "latest").ret == 0
+        assert project.run().ret == 0
+        assert bless() == 0
 
     @pytest.mark.parametrize(("state", "code"), [("bad", 1), ("unlucky", 0)])
     def test_is_asked_again(self, project: SampleProject, answers, state, code) -> None:
         self.blessed(project, answers)
         project.write("evals/state.txt", state)
-        assert project.run_outside("--fresh").ret == code
+        assert project.run("--fresh").ret == code
         calls = (project.evals / "calls.log").read_text().splitlines()
         assert len(calls) == 40 * (1 + 1 + 3)
 
+    def test_is_held_against_the_stored_epochs_while_it_is_the_blessed_one(
+        self, project: SampleProject, answers
+    ) -> None:
+        self.blessed(project, answers)
+        project.write("evals/state.txt", "bad")
+        project.run("--fresh")
+        (gate,) = project.document()["gates"]
+        assert gate["state"] == "failed"
+        assert "the blessed system was not asked again, it is the one of now" in gate["reason"]
+
+    TWO = (
+        "from pathlib import Path\n"
+        "def noted(name: str, text: str) -> str:\n"
+        "    with Path(__file__).with_name('calls.log').open('a') as log:\n"
+        "        log.write(name + '\\n')\n"
+        "    return 'no' if name == 'bad' and int(text.rsplit('c', 1)[1]) < 20 else 'yes'\n"
+        "def good(text: str) -> str:\n    return noted('good', text)\n"
+        "def bad(text: str) -> str:\n    return noted('bad', text)\n"
+    )
+
+    def configured(self, project: SampleProject, callable_name: str, others: str = "") -> None:
+        project.write(
+            "evals/rung.yaml",
+            f"systems:\n  a: {{kind: python, callable: 'answering:{callable_name}', concurrency: 1}}\n"
+            + others,
+        )
+
+    def changed(self, project: SampleProject, answers, *, code: str = TWO) -> list[str]:
+        """Bless `good`, then run `bad`; return what was called in that run."""
+        project.suite(BASELINE, systems={"a": answers(cases=40)})
+        project.write("evals/answering.py", self.TWO)
+        self.configured(project, "good")
+        assert project.run().ret == 0
+        assert bless() == 0
+        (project.evals / "calls.log").unlink()
+        project.write("evals/answering.py", code)
+        self.configured(project, "bad")
+        assert project.run().ret == 1
+        return (project.evals / "calls.log").read_text().split()
+
+    def test_is_looked_at_again_on_fresh_epochs_of_both_once_it_changed(
+        self, project: SampleProject, answers
+    ) -> None:
+        calls = self.changed(project, answers)
+        assert (calls.count("bad"), calls.count("good")) == (40 * (1 + 3), 40 * 3)
+        (gate,) = project.document()["gates"]
+        assert "worse beyond chance on fresh epochs of both" in gate["reason"]
+        assert "both systems were asked again" in gate["reason"]
+        assert project.run().ret == 1, "judged again, it is judged alike"
+        assert len((project.evals / "calls.log").read_text().split()) == len(calls)
+
+    def test_says_what_of_the_blessed_system_is_gone(self, project: SampleProject, answers) -> None:
+        calls = self.changed(project, answers, code=self.TWO + "# edited\n")
+        assert "good" not in calls
+        (gate,) = project.document()["gates"]
+        assert "was not asked again, its code changed since" in gate["reason"]
+        assert "fresh epochs against the stored baseline" in gate["reason"]
+
+    def test_is_judged_against_a_system_of_now_that_is_the_blessed_one(
+        self, project: SampleProject, answers
+    ) -> None:
+        project.suite(BASELINE, systems={"a": answers(cases=40)})
+        project.write("evals/answering.py", self.TWO)
+        self.configured(project, "good")
+        project.run()
+        assert bless() == 0
+        self.configured(project, "bad", "  old: {kind: python, callable: 'answering:good'}\n")
+        result = project.run()
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["*both systems were asked again*"])
+
+    def test_stays_undecided_where_nothing_may_be_asked(
+        self, project: SampleProject, answers
+    ) -> None:
+        self.blessed(project, answers)
+        bad = dict.fromkeys((f"c{i}" for i in range(20)), "no") | dict.fromkeys(
+            (f"c{i}" for i in range(20, 40)), "yes"
+        )
+        project.write("evals/answering.py", f"answer = {bad!r}.get\n# another\n")
+        project.write(
+            "evals/answering.py",
+            f"def answer(text: str) -> str:\n    return {bad!r}[text.split()[-1]]\n",
+        )
+        project.run("--baseline", "none")
+        assert project.run("--replay").ret == 0
+        assert states(project) == ["undecided"]
+        assert "could not be asked for" in project.document()["gates"][0]["reason"]
+
     def test_is_not_asked_again_without_a_suspicion(self, project: SampleProject, answers) -> None:
         self.blessed(project, answers)
-        assert project.run_outside("--fresh").ret == 0
+        assert project.run("--fresh").ret == 0
         assert len((project.evals / "calls.log").read_text().splitlines()) == 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ import click
 
 from harness.cli.workspace import Workspace
 from harness.errors import StoreError
-from harness.store import BASELINE, DOCUMENT, RunStore, read_document, write_document
+from harness.store import (
+    BASELINE,
+    DOCUMENT,
+    RunStore,
+    read_document,
+    write_document,
+    write_table,
+)
 
 
 @click.command(short_help="List, show and clean stored runs.")
@@ -98,16 +106,18 @@ def report(run: str, before: str | None) -> None:
 @click.command(short_help="Move the baseline, on purpose.")
 @click.argument("run")
 @click.option("--why", default="", help="The reason, kept with the baseline.")
-def bless(run: str, why: str) -> None:
+@click.option("--force", is_flag=True, help="Also a run of other cases or metrics than today's.")
+def bless(run: str, why: str, force: bool) -> None:
     """Make RUN the baseline that gates and reports compare with.
 
-    Stores its run.json and scores in reports/baseline/, small enough to commit.
+    Stores its run.json and scores in reports/baseline/, small enough to commit. Runs of several
+    epochs make the sharper baselines: pytest evals/ --epochs 5
 
     \b
     rung bless latest --why "release 1.4"
     """
-    store = Workspace().store
-    folder = store.find(run)
+    workspace = Workspace()
+    folder = workspace.store.find(run)
     document = read_document(folder)
     narrowed = [suite["name"] for suite in document["suites"] if suite["narrowed"]]
     if narrowed:
@@ -116,20 +126,53 @@ def bless(run: str, why: str) -> None:
             file=folder,
             hint="Bless a run of `pytest evals/` without --case, -k or -m.",
         )
+    differences = list(_differences(workspace, folder, document))
+    if differences and not force:
+        raise StoreError(
+            "this run measured something else than the suites do now:\n  "
+            + "\n  ".join(differences),
+            file=folder,
+            hint="Bless a new run of `pytest evals/`; or this one with --force: gates then compare"
+            " what both have, and say what they leave out.",
+        )
     document["blessed"] = {
         "by": _user(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "why": why,
     }
-    _replace_baseline(store, folder, document)
-    click.echo(f"{document['run_id']} is the baseline: {store.reports / BASELINE}")
+    _replace_baseline(workspace.store, folder, document)
+    click.echo(f"{document['run_id']} is the baseline: {workspace.store.reports / BASELINE}")
+    for line in differences:
+        click.secho(f"  {line}", fg="yellow")
+
+
+def _differences(workspace: Workspace, folder: Path, document: dict[str, Any]) -> Iterator[str]:
+    """Say what the run measured otherwise than the suites do as they stand now."""
+    from harness.gates import comparability
+    from harness.measured import measured_by, measured_in, metrics_in_source
+
+    before = measured_in(folder, document)
+    today = {suite.name: suite for suite in workspace.catalogue().suites.values()}
+    for name, measured in before.items():
+        if name not in today:
+            yield f"{name}: there is no such suite now"
+            continue
+        metrics = metrics_in_source(today[name], measured.metrics)
+        found = comparability(measured, measured_by(today[name], metrics))
+        yield from (
+            f"{name}: {line}"
+            for line in found.in_words("changed since the run", "not in the run", "in the run only")
+        )
+    yield from (f"{name}: not in the run" for name in today if name not in before)
 
 
 def _replace_baseline(store: RunStore, folder: Path, document: dict[str, Any]) -> None:
+    from harness.measured import HASHES, hash_columns, read_hashes
+
     with store.writing(BASELINE) as target:
         write_document(target, document)
-        for file in folder.glob("scores.parquet"):
-            shutil.copyfile(file, target / file.name)
+        shutil.copyfile(folder / "scores.parquet", target / "scores.parquet")
+        write_table(target, HASHES, hash_columns(read_hashes(folder)))
     if not (store.reports / BASELINE / DOCUMENT).is_file():
         raise StoreError("the baseline was not written", file=store.reports / BASELINE)
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from harness.gates.rule import counted
+
+Three: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+SINCE = ("changed since the baseline", "not in the baseline", "in the baseline only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a suite was measured with: case ids with their hashes, metrics with their versions."""
+    """What a suite was measured with: case ids with their hashes, metrics with their versions.
 
-    cases: Mapping[str, str]
-    metrics: Mapping[str, str]
+    A hash or version of None is not known, and taken for the same.
+    """
+
+    cases: Mapping[str, str | None]
+    metrics: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +48,34 @@ class Comparability:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """What differs, one sentence each; empty when nothing does."""
-        said = {
-            "changed since the baseline": (self.cases_changed, self.metrics_changed),
-            "not in the baseline": (self.cases_added, self.metrics_added),
-            "in the baseline only": (self.cases_removed, self.metrics_removed),
-        }
-        return tuple(
-            f"{counted(len(names), noun)} {where}: {_listed(names)}"
-            for where, sides in said.items()
-            for noun, names in zip(("case", "metric"), sides, strict=True)
-            if names
-        )
+        """What differs, one phrase each; empty when nothing does."""
+        return (*self.of_cases, *_phrases("metric", self._metrics, SINCE))
+
+    @property
+    def of_cases(self) -> tuple[str, ...]:
+        """What differs in the cases."""
+        return _phrases("case", self._cases, SINCE)
+
+    def in_words(self, changed: str, added: str, removed: str) -> tuple[str, ...]:
+        """What differs, with other words for the three ways to."""
+        words = (changed, added, removed)
+        return (*_phrases("case", self._cases, words), *_phrases("metric", self._metrics, words))
+
+    @property
+    def _cases(self) -> Three:
+        return self.cases_changed, self.cases_added, self.cases_removed
+
+    @property
+    def _metrics(self) -> Three:
+        return self.metrics_changed, self.metrics_added, self.metrics_removed
+
+
+def _phrases(noun: str, sides: Three, words: tuple[str, str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"{counted(len(names), noun)} {where}: {_listed(names)}"
+        for where, names in zip(words, sides, strict=True)
+        if names
+    )
 
 
 def comparability(stored: Measured, current: Measured) -> Comparability:
@@ -70,11 +93,14 @@ def comparability(stored: Measured, current: Measured) -> Comparability:
     )
 
 
-def _sides(stored: Mapping[str, str], current: Mapping[str, str]) -> list[tuple[str, ...]]:
+def _sides(
+    stored: Mapping[str, str | None], current: Mapping[str, str | None]
+) -> list[tuple[str, ...]]:
     both = sorted(stored.keys() & current.keys())
+    same = {n for n in both if stored[n] == current[n] or None in (stored[n], current[n])}
     return [
-        tuple(name for name in both if stored[name] == current[name]),
-        tuple(name for name in both if stored[name] != current[name]),
+        tuple(name for name in both if name in same),
+        tuple(name for name in both if name not in same),
         tuple(sorted(current.keys() - stored.keys())),
         tuple(sorted(stored.keys() - current.keys())),
     ]

@@ -60,10 +60,20 @@ class Judges:
         """Return the judgements of a metric's judge by case and epoch."""
         key = (view.run.suite.name, view.metric.name, view.system.name)
         if key not in self._said:
-            self._said[key] = self._ask(view)
+            planned = list(view.run.planned[view.system.name].values())
+            answered = [
+                (case, answer.output)
+                for case in planned
+                for answer in self._run.answers(view.run, view.system.name, case)
+                if answer.output is not None
+            ]
+            self._said[key] = self.ask(view, answered)
         return self._said[key]
 
-    def _ask(self, view: View) -> dict[tuple[str, int], Judgement]:
+    def ask(
+        self, view: View, answered: Sequence[tuple[Case, Output]]
+    ) -> dict[tuple[str, int], Judgement]:
+        """Ask the judge of a metric about these outputs, in one batch."""
         from harness.judges import ask, read_rubric
 
         suite, mark = view.run.suite, view.metric.judge
@@ -75,12 +85,6 @@ class Judges:
                 hint='Mark the function: @pytest.mark.judge(system="...", rubric="...").',
             )
         judge = CachedSystem(run=self._run, spec=suite.project.system(mark.system))
-        judged = [
-            (case, answer.output)
-            for case in list(view.run.planned[view.system.name].values())
-            for answer in self._run.answers(view.run, view.system.name, case)
-            if answer.output is not None
-        ]
         rubric = read_rubric(suite.file.parent / mark.rubric)
-        said = ask(judge, rubric, judged, votes=mark.votes)
+        said = ask(judge, rubric, answered, votes=mark.votes)
         return {(judgement.case_id, judgement.epoch): judgement for judgement in said}

@@ -18,14 +18,16 @@ from harness.config import Project, State
 from harness.errors import ConfigError, nearest
 from harness.plugin import parts, short_path
 from harness.plugin.asking import Judges
+from harness.plugin.blessed import Baseline
 from harness.plugin.collection import Collector
 from harness.plugin.items import CaseItem, FoldedItem, GateItem, score_case
-from harness.plugin.judging import SEED, Baseline, Judging
+from harness.plugin.judging import SEED, Judging
 from harness.plugin.progress import BatchProgress
+from harness.plugin.second_look import SecondLook
 from harness.plugin.until_decided import UntilDecided
 from harness.run import Run, SuiteRun
 from harness.runner import Budget, Mode, Runner
-from harness.store import RunStore, ScoreTable, new_run_id
+from harness.store import RunStore, new_run_id
 from harness.suites import Catalogue
 from harness.types import Fingerprint, GateResult, System, SystemSpec
 
@@ -57,18 +59,21 @@ class Evaluation:
             for spec in suite.systems:
                 self.fingerprint(spec)  # a file that a system names and that is not there
         self._check_systems()
-        self._baseline = Baseline(self._option("baseline"))
+        self.baseline = Baseline(self._option("baseline"), self.store)
+        judges = Judges(self.run)
         judging = Judging(
-            baseline=self._baseline,
-            store=self.store,
+            again=SecondLook(
+                baseline=self.baseline, judges=judges, folder=self.state.folder / "blessed"
+            ),
             run=self.run,
             sequential=self._option("until_decided"),
+            all_systems=self._option("all_gates"),
         )
         self._collector = Collector(
             catalogue=self.catalogue,
             session=self.run,
             judge=judging.judge,
-            asking=Judges(self.run),
+            asking=judges,
             options=config,
         )
         if self._option("until_decided"):
@@ -254,20 +259,6 @@ class Evaluation:
         for run in self.run.runs.values():
             for results in run.gates.values():
                 yield from results
-
-    def baseline_scores(self) -> ScoreTable:
-        """Return the blessed run's scores of metrics that are still the same."""
-        return {
-            (suite, metric, system): scores
-            for (suite, metric, system), scores in self._baseline.scores(self.store).items()
-            if suite in self.run.runs
-            and metric in self.run.runs[suite].metrics
-            and not self._baseline.changed(self.store, suite, self.run.runs[suite].metrics[metric])
-        }
-
-    def baseline_id(self) -> str | None:
-        """Return the id of the run that this one is compared with, where there is one."""
-        return self._baseline.run_id(self.store)
 
     def runs(self) -> list[SuiteRun]:
         """Return the suites that did something."""

@@ -38,7 +38,6 @@ def store_run(evaluation: Evaluation) -> None:
     }
     tables = {
         "scores": summary.score_columns(runs),
-        "outputs": summary.output_columns(runs),
         "cases": summary.case_columns(runs),
     }
     tables["scores"]["category"] = verdicts.category_column(causes, tables["scores"])
@@ -61,6 +60,7 @@ def store_run(evaluation: Evaluation) -> None:
         write_document(folder, document)
         for name, columns in tables.items():
             write_table(folder, name, columns)
+        write_table(folder, "outputs", summary.output_parts(runs))
         write_pages(folder)
     if not any(run.narrowed for run in runs):
         evaluation.store.point_latest(evaluation.run_id)
@@ -89,6 +89,11 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
         },
         "systems": _systems(evaluation),
         "baseline": evaluation.baseline.run_id,
+        "baseline_differences": {
+            run.suite.name: list(found.differences)
+            for run in evaluation.runs()
+            if (found := evaluation.baseline.differences(run)) and not found.same
+        },
         "suites": [_suite(run, evaluation.root) for run in evaluation.runs()],
         **numbers,
         "categories": [],

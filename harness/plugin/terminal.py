@@ -30,7 +30,9 @@ def summarise(reporter: Any, evaluation: Evaluation) -> None:
         return
     reporter.section("rung")
     _estimates(reporter, evaluation.document)
+    _judges(reporter, evaluation.document)
     _gates(reporter, evaluation)
+    _baseline(reporter, evaluation.document)
     _verdicts(reporter, evaluation.document)
     _counts(reporter, evaluation.document["counts"])
     reporter.write_line(f"report: {_shown(evaluation)}")
@@ -66,11 +68,58 @@ def _estimate(row: dict[str, Any]) -> str:
     return "  ".join([text, f"n={row['n']}", *others])
 
 
+def _judges(reporter: Any, document: dict[str, Any]) -> None:
+    """Write how far each judge can be trusted, and what labels are not counted."""
+    for row in document["judges"]:
+        name = f"judge of {row['suite']} · {row['metric']} [{row['system']}]"
+        said = "; ".join([*_calibration(row), *row["conditions"]])
+        reporter.write_line(f"{name}: {said}", red=row["refusal"] is not None)
+    for row in document["judge_differences"]:
+        found = row["difference"]
+        reporter.write_line(
+            f"judge of {row['suite']} · {row['metric']}: {row['candidate']} against"
+            f" {row['baseline']}: {_points(found)} corrected by {row['pairs']} labelled pairs,"
+            f" {100 * row['raw']:+.1f} points as the judge sees it"
+        )
+    for row in document["labels"]:
+        if row["waiting"]:
+            reporter.write_line(f"{row['suite']}: {row['waiting']}", yellow=True)
+
+
+def _calibration(row: dict[str, Any]) -> list[str]:
+    if not row["labels"]:
+        return []
+    kappa, parts = row["kappa"]["value"], [f"on {row['labels']} {row['source']} labels"]
+    parts += [f"kappa {kappa:.2f}"] if kappa is not None else []
+    for name in ("sensitivity", "specificity"):
+        if row[name]["value"] is not None:
+            parts.append(f"{name} {row[name]['value']:.2f}")
+    if row["pass_rate"]["low"] is not None and row["refusal"] is None:
+        low, high = (100 * row["pass_rate"][end] for end in ("low", "high"))
+        parts.append(
+            f"pass rate {100 * row['pass_rate']['value']:.1f} % ({low:.1f}-{high:.1f}) corrected,"
+            f" {100 * row['raw_pass_rate']:.1f} % as the judge sees it"
+        )
+    return [", ".join(parts), *([f"refused: {row['refusal']}"] if row["refusal"] else [])]
+
+
+def _points(found: dict[str, Any]) -> str:
+    text = f"{100 * found['value']:+.1f}"
+    if found["low"] is not None:
+        text += f" ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
+    return f"{text} points"
+
+
 def _gates(reporter: Any, evaluation: Evaluation) -> None:
     for gate in evaluation.gates():
         name = f"{gate.suite} · {gate.metric} [{gate.system}] {gate.kind.replace('_', ' ')}"
         colour = {COLOURS[gate.state]: True}
         reporter.write_line(f"gate {GLYPHS[gate.state]}: {name}: {gate.reason}", **colour)
+
+
+def _baseline(reporter: Any, document: dict[str, Any]) -> None:
+    for suite, differences in document["baseline_differences"].items():
+        reporter.write_line(f"not compared with the blessed run: {suite}: {'; '.join(differences)}")
 
 
 def _verdicts(reporter: Any, document: dict[str, Any]) -> None:

@@ -95,5 +95,5 @@ class UntilDecided:
             rule=self._judging.rule(view),
         )
         outcomes = outcomes_of(view.run, view.metric.name, view.system.name)
-        seen = look(outcomes, self._judging.stored(view, outcomes))
+        seen = look(outcomes, self._judging.stored(view))
         return any(claim.look(seen) == "open" for claim in claims)
