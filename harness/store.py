@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.types import Score
 SCHEMA_VERSION = 1
 DOCUMENT = "run.json"
 TABLES = ("scores", "outputs", "cases")
+PART_ROWS = 50_000  # of a table that is laid out and written at once
 BASELINE = "baseline"
 LATEST = "latest"
 
@@ -160,13 +161,29 @@ def read_document(folder: Path) -> Document:
     return dict(document)
 
 
-def write_table(folder: Path, name: str, columns: Columns) -> None:
-    """Write one table as Parquet; columns of equal length, None where there is no value."""
+def write_table(folder: Path, name: str, columns: Columns | Iterable[Columns]) -> None:
+    """Write one table as Parquet; columns of equal length, None where there is no value.
+
+    A table may come in parts, so that no more than one of them need be in memory.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({key: _column(key, values) for key, values in columns.items()})
-    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    writer = None
+    for part in _slices(columns) if isinstance(columns, Mapping) else columns:
+        table = pa.table({key: _column(key, values) for key, values in part.items()})
+        if writer is None:
+            file = folder / f"{name}.parquet"
+            writer = pq.ParquetWriter(file, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _slices(columns: Columns) -> Iterator[Columns]:
+    rows = max(map(len, columns.values()), default=0)
+    for start in range(0, max(rows, 1), PART_ROWS):
+        yield {name: values[start : start + PART_ROWS] for name, values in columns.items()}
 
 
 def _column(name: str, values: list[Any]) -> Any:
@@ -178,26 +195,32 @@ def _column(name: str, values: list[Any]) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    count = len(values)
-    present = np.fromiter((value is not None for value in values), dtype=bool, count=count)
-    validity = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
+    count, absent = len(values), values.count(None)
+    validity = None
+    if absent:
+        present = np.fromiter((value is not None for value in values), dtype=bool, count=count)
+        validity = pa.py_buffer(np.packbits(present, bitorder="little").tobytes())
     kind = NUMERIC.get(name)
     if kind is not None:
-        filled = (value if value is not None else 0 for value in values)
-        data = np.fromiter(filled, dtype=kind, count=count)
+        filled = [0 if value is None else value for value in values] if absent else values
+        data = np.array(filled, dtype=kind)
         return pa.Array.from_buffers(
             pa.from_numpy_dtype(np.dtype(kind)), count, [validity, pa.py_buffer(data.tobytes())]
         )
     if name in BOOLEAN:
         bits = np.packbits(np.fromiter(map(bool, values), bool, count), bitorder="little")
         return pa.Array.from_buffers(pa.bool_(), count, [validity, pa.py_buffer(bits.tobytes())])
-    encoded = [b"" if value is None else value.encode("utf-8") for value in values]
+    texts = [value or "" for value in values] if absent else values
+    joined = "".join(texts)
+    sizes: Iterable[int] = map(len, texts)
+    if not joined.isascii():
+        sizes = (len(text.encode("utf-8")) for text in texts)
     offsets = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=count), out=offsets[1:])
+    np.cumsum(np.fromiter(sizes, dtype=np.int64, count=count), out=offsets[1:])
     return pa.Array.from_buffers(
         pa.large_string(),
         count,
-        [validity, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(encoded))],
+        [validity, pa.py_buffer(offsets.tobytes()), pa.py_buffer(joined.encode("utf-8"))],
     )
 
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from harness.comparison import Names, adjust, compare, compare_all
 from harness.records import dumps
-from harness.run import Run, SuiteRun
+from harness.run import Key, Run, SuiteRun
+from harness.runner import Answer
+from harness.store import PART_ROWS
 from harness.statistics.outcomes import Outcomes
-from harness.types import SCORE_STATES, Case, Comparison, Output, Score
+from harness.types import SCORE_STATES, Case, Comparison, Output, Score, Usage
 
 Rows = list[dict[str, Any]]
 # The blessed run's scores: by suite, metric and system.
 StoredScores = Mapping[tuple[str, str, str], Sequence[Score]]
 
+CASES = ("suite", "case", "input", "expected_output", "context", "tags", "metadata")
+SCORES = (
+    "suite", "system", "case", "epoch", "metric", "state", "value", "reason", "cached",
+    "latency_s", "prompt_tokens", "completion_tokens",
+)  # fmt: skip
+NO_ANSWER = Answer(output=None)
 BLESSED = "baseline"  # what the blessed run is called among the systems it is compared with
 
 
@@ -184,57 +193,82 @@ def _with_blessed(tables: Sequence[_Suite], baseline: StoredScores) -> list[Comp
 
 def score_columns(runs: Iterable[SuiteRun]) -> dict[str, list[Any]]:
     """Lay the scores out as columns of scores.parquet."""
-    names = ("suite", "system", "case", "epoch", "metric", "state", "value", "reason", "cached")
-    extra = ("latency_s", "prompt_tokens", "completion_tokens")
-    columns: dict[str, list[Any]] = {name: [] for name in (*names, *extra)}
+    return _joined(score_parts(runs), SCORES)
+
+
+def score_parts(runs: Iterable[SuiteRun]) -> Iterator[dict[str, list[Any]]]:
+    """Lay the scores out in parts of a table."""
     for run in runs:
         for (metric, system), table in run.scores.items():
             answers = run.answers.get(system, {})
-            for key, score in table.items():
-                answer = answers.get(key)
-                output = answer.output if answer is not None else None
-                usage = output.usage if output is not None else None
-                values = (
-                    run.suite.name, system, score.case_id, score.epoch, metric, score.state,
-                    score.value, text_or_none(score.reason), answer.cached if answer else False,
-                    output.latency_s if output is not None else None,
-                    usage.prompt_tokens if usage is not None else None,
-                    usage.completion_tokens if usage is not None else None,
-                )  # fmt: skip
-                for column, value in zip(columns.values(), values, strict=True):
-                    column.append(value)
-    return columns
+            for keys in _parts(table):
+                scores = [table[key] for key in keys]
+                given = [answers.get(key, NO_ANSWER) for key in keys]
+                outputs = [answer.output for answer in given]
+                usages = [None if output is None else output.usage for output in outputs]
+                yield {
+                    "suite": [run.suite.name] * len(keys),
+                    "system": [system] * len(keys),
+                    "case": [score.case_id for score in scores],
+                    "epoch": [score.epoch for score in scores],
+                    "metric": [metric] * len(keys),
+                    "state": [score.state for score in scores],
+                    "value": [score.value for score in scores],
+                    "reason": [text_or_none(score.reason) for score in scores],
+                    "cached": [answer.cached for answer in given],
+                    "latency_s": [None if o is None else o.latency_s for o in outputs],
+                    **_tokens(usages),
+                }
 
 
-def output_columns(runs: Iterable[SuiteRun]) -> dict[str, list[Any]]:
-    """Lay the outputs out as columns of outputs.parquet; structured fields are JSON text."""
-    names = (
-        "suite", "system", "case", "epoch", "text", "prompt", "passages", "steps", "tool_calls",
-        "prompt_tokens", "completion_tokens", "latency_s", "attempts", "finish_reason", "refused",
-        "error", "cached",
-    )  # fmt: skip
-    columns: dict[str, list[Any]] = {name: [] for name in names}
+def output_parts(runs: Iterable[SuiteRun]) -> Iterator[dict[str, list[Any]]]:
+    """Lay the outputs out in parts of outputs.parquet; structured fields are JSON text."""
     for run in runs:
         for system, answers in run.answers.items():
-            for (case_id, epoch), answer in answers.items():
-                output = answer.output
-                if output is None:
-                    continue
-                usage = output.usage
-                values = (
-                    run.suite.name, system, case_id, epoch, text_or_none(output.text),
-                    dumps(output.prompt) if output.prompt is not None else None,
-                    dumps([asdict(p) for p in output.passages]) if output.passages else None,
-                    dumps([asdict(s) for s in output.steps]) if output.steps else None,
-                    dumps([_call(c) for c in output.tool_calls]) if output.tool_calls else None,
-                    usage.prompt_tokens if usage is not None else None,
-                    usage.completion_tokens if usage is not None else None,
-                    output.latency_s, output.attempts, output.finish_reason, output.refused,
-                    text_or_none(output.error), answer.cached,
-                )  # fmt: skip
-                for column, value in zip(columns.values(), values, strict=True):
-                    column.append(value)
-    return columns
+            for keys in _parts(answers):
+                given = [(answers[key].output, answers[key].cached) for key in keys]
+                outputs = [output for output, _ in given if output is not None]
+                yield {
+                    "suite": [run.suite.name] * len(outputs),
+                    "system": [system] * len(outputs),
+                    "case": [o.case_id for o in outputs],
+                    "epoch": [o.epoch for o in outputs],
+                    "text": [text_or_none(o.text) for o in outputs],
+                    "prompt": [None if o.prompt is None else dumps(o.prompt) for o in outputs],
+                    "passages": [_rows(o.passages) for o in outputs],
+                    "steps": [_rows(o.steps) for o in outputs],
+                    "tool_calls": [
+                        dumps([_call(c) for c in o.tool_calls]) if o.tool_calls else None
+                        for o in outputs
+                    ],
+                    **_tokens([o.usage for o in outputs]),
+                    "latency_s": [o.latency_s for o in outputs],
+                    "attempts": [o.attempts for o in outputs],
+                    "finish_reason": [text_or_none(o.finish_reason) for o in outputs],
+                    "refused": [o.refused for o in outputs],
+                    "error": [text_or_none(o.error) for o in outputs],
+                    "cached": [cached for output, cached in given if output is not None],
+                }
+
+
+def _parts(table: Mapping[Key, Any]) -> Iterator[list[Key]]:
+    """Yield the keys of a table, so many at a time."""
+    keys = iter(table)
+    while part := list(islice(keys, PART_ROWS)):
+        yield part
+
+
+def _tokens(usages: Sequence[Usage | None]) -> dict[str, list[Any]]:
+    return {
+        "prompt_tokens": [None if usage is None else usage.prompt_tokens for usage in usages],
+        "completion_tokens": [
+            None if usage is None else usage.completion_tokens for usage in usages
+        ],
+    }
+
+
+def _rows(values: Sequence[Any]) -> str | None:
+    return dumps([asdict(value) for value in values]) if values else None
 
 
 def _call(call: Any) -> dict[str, Any]:
@@ -243,24 +277,36 @@ def _call(call: Any) -> dict[str, Any]:
 
 def case_columns(runs: Iterable[SuiteRun]) -> dict[str, list[Any]]:
     """Lay the cases out as columns of cases.parquet; structured fields are JSON text."""
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("suite", "case", "input", "expected_output", "context", "tags", "metadata")
-    }
+    return _joined(case_parts(runs), CASES)
+
+
+def case_parts(runs: Iterable[SuiteRun]) -> Iterator[dict[str, list[Any]]]:
+    """Lay the cases out in parts of a table."""
     for run in runs:
-        for case in run.suite.cases:
-            expected = case.expected_output
-            values = (
-                run.suite.name,
-                case.id,
-                dumps(case.input),
-                dumps(expected) if expected is not None else None,
-                dumps([{"id": p.id, "text": p.text} for p in case.context]),
-                dumps(list(case.tags)),
-                dumps(dict(case.metadata)),
-            )
-            for column, value in zip(columns.values(), values, strict=True):
-                column.append(value)
+        for start in range(0, len(run.suite.cases), PART_ROWS):
+            cases = run.suite.cases[start : start + PART_ROWS]
+            expected = [case.expected_output for case in cases]
+            yield {
+                "suite": [run.suite.name] * len(cases),
+                "case": [case.id for case in cases],
+                "input": [dumps(case.input) for case in cases],
+                "expected_output": [None if e is None else dumps(e) for e in expected],
+                "context": [
+                    dumps([{"id": p.id, "text": p.text} for p in case.context])
+                    if case.context
+                    else "[]"
+                    for case in cases
+                ],
+                "tags": [dumps(case.tags) if case.tags else "[]" for case in cases],
+                "metadata": [dumps(dict(c.metadata)) if c.metadata else "{}" for c in cases],
+            }
+
+
+def _joined(parts: Iterable[Mapping[str, list[Any]]], names: Iterable[str]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for part in parts:
+        for name, values in part.items():
+            columns[name].extend(values)
     return columns
 
 
