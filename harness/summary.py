@@ -12,8 +12,8 @@ from harness.comparison import Names, adjust, compare, compare_all
 from harness.records import dumps
 from harness.run import Key, Run, SuiteRun
 from harness.runner import Answer
-from harness.store import PART_ROWS
 from harness.statistics.outcomes import Outcomes
+from harness.store import PART_ROWS
 from harness.types import SCORE_STATES, Case, Comparison, Output, Score, Usage
 
 Rows = list[dict[str, Any]]
