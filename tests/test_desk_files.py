@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from harness.cases import load_cases
 from harness.desk import exports
 from harness.desk.agreement import krippendorff_alpha
+from harness.desk.evidence import StoredSuite, SuiteLabels, count_labels
 from harness.desk.journal import Journal
 from harness.desk.labels import Label, LabelBook, label_file, majority
 from harness.desk.outputs import RunOutputs
 from harness.desk.pairs import Contestant, Sides, make_agenda
 from harness.desk.preferences import preference_rows, review_result
-from harness.desk.progress import audit, progress
+from harness.desk.progress import agreement_sentence, audit, progress
 from harness.desk.queues import Choice, make_queue
 from harness.desk.standing import Standing
 from harness.desk.tags import BAD_LABEL, run_misses
@@ -213,7 +214,36 @@ class TestWhatLabelsFeed:
         file = evals / "support.misses.csv"
         file.write_text(file.read_text().replace("reasoning", "off_topic"))
         export("tags", [label(tag="format")], outputs, evals)
-        assert [row.category for row in read_overrides(file)] == ["off_topic"]
+        written = [row.category for row in read_overrides(file) if row.category]
+        assert written == ["off_topic"]
+
+    def test_every_miss_has_a_row_for_a_person_to_fill_in(
+        self, outputs: RunOutputs, tmp_path: Path
+    ) -> None:
+        evals = tmp_path / "evals"
+        export("tags", [], outputs, evals)
+        rows = read_overrides(evals / "support.misses.csv")
+        assert {row.system for row in rows} == set(SYSTEMS)
+        assert all(row.by_rule and row.category is None for row in rows)
+
+    def test_people_who_labelled_the_same_outputs_see_how_far_they_agree(self) -> None:
+        assert agreement_sentence([label(0), label(1)]) is None
+        both = [label(i, who=who) for who in ("ana", "ben") for i in range(10)]
+        assert "10 outputs labelled by two people or more: 10 the same" in agreement_sentence(both)
+        both[0] = label(0, label="right")
+        assert "9 the same; Krippendorff's alpha" in agreement_sentence(both)
+
+    def test_labels_of_other_answers_and_of_cases_gone_are_counted(
+        self, outputs: RunOutputs, tmp_path: Path
+    ) -> None:
+        labels = (label(0), label(1, answer_hash="0" * 12), label(2, case="gone"))
+        said = SuiteLabels(suite="support", evals=tmp_path, labels=labels)
+        found = count_labels(said, StoredSuite(outputs, "support"))
+        assert (found.labels, found.case_gone, found.answer_changed) == (1, 1, 1)
+        assert found.waiting == (
+            "labels that do not count here: 1 of cases that left the suite, "
+            "1 of answers that the system does not give now"
+        )
 
     def test_tags_move_the_share_that_the_verdict_reads(
         self, outputs: RunOutputs, tmp_path: Path

@@ -248,4 +248,5 @@ def test_the_document_is_json_with_its_new_parts(judged) -> None:
     write_labels(judged, *label_rows(like_the_judge()))
     judged.run()
     document = judged.document()
-    assert json.dumps(document["judges"]) and document["labels"][0]["people"] == ["ana"]
+    assert json.dumps(document["judges"])
+    assert document["labels"][0]["people"] == ["ana"]

@@ -22,10 +22,10 @@ from report_demo import SUITES, write_demo
 from report_runs import MadeSuite, write_run
 from sample_project import SampleProject
 
+from harness.design import visible
 from harness.errors import StoreError
 from harness.report import payload, write_pages
 from harness.report.data import read_run
-from harness.report.wording import visible
 from harness.store import read_document, write_document
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}</template>\u202egnp"

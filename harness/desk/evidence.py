@@ -7,7 +7,8 @@ case has left the suite, the label waits; how many do is told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,8 +27,15 @@ from harness.types import Case
 class RunOfSuite(Protocol):
     """One suite of a run, as labels are held against it."""
 
-    suite: str
-    cases: Mapping[str, Case]
+    @property
+    def suite(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def cases(self) -> Mapping[str, Case]:
+        """Its cases by id."""
+        ...
 
     def answer(self, system: str, place: Place) -> str | None:
         """Return what a system answered; None where the run has no such output."""
@@ -99,16 +107,16 @@ class LabelsOfJudge:
     pairs: int = 0  # of answers that the share is over
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredSuite:
     """A suite of a stored run."""
 
     outputs: RunOutputs
     suite: str
-    cases: Mapping[str, Case] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cases", self.outputs.cases(self.suite))
+    @cached_property
+    def cases(self) -> Mapping[str, Case]:
+        return self.outputs.cases(self.suite)
 
     def answer(self, system: str, place: Place) -> str | None:
         if not self.outputs.has(self.suite, system, place):

@@ -13,7 +13,8 @@ from typing import Any
 from harness.desk.labels import Label, LabelBook, majority
 from harness.desk.outputs import RunOutputs
 from harness.desk.progress import unswayed
-from harness.desk.tags import BAD_LABEL, guarded, replace_file, write_tags
+from harness.desk.tags import BAD_LABEL, overrides_of, run_misses
+from harness.error_analysis.overrides import guarded, replace_file, write_overrides
 from harness.errors import ConfigError, nearest
 from harness.records import dumps
 from harness.training_rows import text_of
@@ -70,10 +71,13 @@ def write(
 
 
 def export_tags(export: Export) -> Iterator[str]:
-    """Write the categories that people gave into `<suite>.misses.csv`."""
+    """Write a row for each miss into `<suite>.misses.csv`, with the categories that people gave."""
     path = export.evals / f"{export.suite}.misses.csv"
-    count = write_tags(path, export.labels)
-    yield f"{path}: {count} rows from labels"
+    systems = export.outputs.systems(export.suite)
+    misses = [m for s in systems for m in run_misses(export.outputs, export.suite, s)]
+    given = overrides_of(export.labels)
+    rows = write_overrides(path, misses, given=given)
+    yield f"{path}: {len(rows)} rows, {sum(row.category is not None for row in rows)} with a category by hand"
 
 
 def export_judge_labels(export: Export) -> Iterator[str]:

@@ -18,10 +18,11 @@ from starlette.routing import Route
 
 from harness.desk.contents import content, messages, named_fields, whole_text
 from harness.desk.door import who_asks
+from harness.desk.evidence import StoredSuite, SuiteLabels, count_labels
 from harness.desk.labels import ANSWERS, ORDERS, Key, Label, LabelBook, label_file
 from harness.desk.outputs import Item, Place, RunOutputs
 from harness.desk.pages import fragment, page, static_route
-from harness.desk.progress import expected_hash, progress
+from harness.desk.progress import agreement_sentence, expected_hash, progress
 from harness.desk.queues import Choice, LoadEncoder, Queue, make_queue
 from harness.desk.requests import Problem, explained, read_json, text_field, whole_number
 from harness.desk.standing import Standing
@@ -158,6 +159,12 @@ class LabelDesk:
                 self._misses[suite, system] = run_misses(self.outputs, suite, system)
             return self._misses[suite, system]
 
+    def waiting(self, suite: str) -> str | None:
+        """Say which labels of a suite are not of this run's answers."""
+        labels = tuple(self.book(suite).all())
+        said = SuiteLabels(suite=suite, evals=self.options.evals, labels=labels)
+        return count_labels(said, StoredSuite(self.outputs, suite)).waiting
+
     def _key(self, choice: Choice, place: Place) -> Key:
         digest = answer_hash(self.outputs.text(choice.suite, choice.system, place))
         return (choice.system, *place, digest, choice.metric)
@@ -241,6 +248,8 @@ class LabelPages:
             mine=self._desk.standing(choice, who_asks(request)).done,
             of=len(self._desk.line(choice).keys),
             people=book.people(),
+            agreement=agreement_sentence(book.all()),
+            waiting=self._desk.waiting(choice.suite),
             problems=book.problems,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -15,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from harness.design import GLYPHS, colours, visible
+
 # The only files that a request can name, by their names here.
 STATIC: Mapping[str, str] = MappingProxyType(
     {
@@ -23,14 +24,6 @@ STATIC: Mapping[str, str] = MappingProxyType(
         "label.js": "text/javascript",
         "review.js": "text/javascript",
     }
-)
-# Characters that turn the reading direction, or cannot be seen: shown by their code point.
-_HIDDEN = re.compile(
-    "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-    "|[\ud800-\udfff]"
-)
-GLYPHS: Mapping[str, str] = MappingProxyType(
-    {"passed": "✓", "missed": "✕", "unscored": "?", "errored": "!", "not_run": "–"}
 )
 
 
@@ -50,11 +43,6 @@ def asset(name: str) -> str:
     return files("harness.desk").joinpath(name).read_text("utf-8")
 
 
-def visible(text: str) -> str:
-    """Write direction marks, control characters and lone surrogates as code points."""
-    return _HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text.replace("\r\n", "\n"))
-
-
 def page(template: str, **context: Any) -> HTMLResponse:
     """Render a template; everything in it is escaped."""
     return HTMLResponse(fragment(template, **context))
@@ -72,7 +60,8 @@ def static_route() -> Route:
         kind = STATIC.get(request.path_params["name"])
         if kind is None:
             return PlainTextResponse("There is no such file.\n", status_code=404)
-        return Response(asset(request.path_params["name"]), media_type=kind)
+        text = asset(request.path_params["name"])
+        return Response(colours() + text if kind == "text/css" else text, media_type=kind)
 
     return Route("/static/{name}", static)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from harness.desk.agreement import krippendorff_alpha
 from harness.desk.labels import Label, LabelBook
 from harness.desk.tags import BAD_LABEL, apply_labels
 from harness.diversity.labels import AUDIT_ROWS, Audit
 from harness.error_analysis import Miss, Override, as_evidence
-from harness.escalation.claims import TAGS_WANTED
 from harness.error_analysis.misses import answer_hash
+from harness.errors import MissingExtraError
+from harness.escalation.claims import TAGS_WANTED
 from harness.judges.calibration import FEWEST_LABELS
 from harness.records import dumps
 from harness.types import Case
@@ -82,6 +84,30 @@ def progress(
         )
     )
     return found
+
+
+def agreement_sentence(labels: Sequence[Label]) -> str | None:
+    """Say how far people agree on right and wrong; None where no output has two labels."""
+    table = agreement_table(labels)
+    by_output: dict[Hashable, list[str]] = {}
+    for said in table.values():
+        for key, answer in said.items():
+            by_output.setdefault(key, []).append(answer)
+    twice = [said for said in by_output.values() if len(said) > 1]
+    if not twice:
+        return None
+    same = sum(len(set(said)) == 1 for said in twice)
+    sentence = f"{_counted(len(twice), 'output')} labelled by two people or more: {same} the same"
+    try:
+        alpha = krippendorff_alpha(table)
+    except MissingExtraError:
+        return sentence
+    if alpha.value is None:
+        return f"{sentence}; no alpha: everybody always said one and the same"
+    limits = "" if alpha.low is None else f" ({alpha.low:.2f} to {alpha.high:.2f})"
+    return (
+        f"{sentence}; Krippendorff's alpha {alpha.value:.2f}{limits}, 1 is agreement, 0 is chance"
+    )
 
 
 def agreement_table(labels: Sequence[Label]) -> dict[str, dict[Hashable, str]]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from harness.desk.labels import Label
 from harness.desk.outputs import RunOutputs
@@ -18,9 +14,7 @@ from harness.error_analysis import (
     Override,
     apply_overrides,
     find_misses,
-    read_overrides,
 )
-from harness.error_analysis.overrides import COLUMNS
 
 # What a person presses a digit for; the others are typed, and so are one's own.
 QUICK_TAGS: tuple[Category, ...] = (
@@ -74,42 +68,6 @@ def apply_labels(
 ) -> list[Miss]:
     """Give misses the categories that people gave, in the CSV and at the desk."""
     return apply_overrides(misses, [*overrides_of(labels), *by_hand])
-
-
-def write_tags(path: Path, labels: Iterable[Label]) -> int:
-    """Add the tags to the suite's CSV of misses; returns how many rows came from labels.
-
-    What a person wrote into the CSV stays: a tag does not replace a category that is there. The new
-    file takes the old one's place at once.
-    """
-    rows = {row.key: row for row in read_overrides(path)}
-    tagged = overrides_of(labels)
-    added = 0
-    for row in tagged:
-        old = rows.get(row.key)
-        if old is None or not old.category:
-            rows[row.key] = row
-            added += 1
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for _, row in sorted(rows.items()):
-        writer.writerow([guarded(getattr(row, column) or "") for column in COLUMNS])
-    replace_file(path, text.getvalue())
-    return added
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a derived file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-    draft.replace(path)
-
-
-def guarded(cell: str) -> str:
-    """A spreadsheet runs a cell that starts like a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _override(key: tuple[str, str, str, str], said: list[Label]) -> Override:

@@ -64,7 +64,8 @@ def _tagged(evidence: Evidence, run: RunOfSuite, said: SuiteLabels) -> dict[str,
     best = best_cheap(evidence.systems)
     if best is None:
         return None
-    causes = Counter(m.category for m in with_causes(said, run.misses(best.name)) if m.by_hand)
+    misses = with_causes(said, run.misses(best.name))
+    causes = Counter[str](miss.category for miss in misses if miss.by_hand)
     found = tagged_misses(best, causes)
     if found is None:
         return None

@@ -62,12 +62,16 @@ def apply_overrides(misses: Iterable[Miss], overrides: Iterable[Override]) -> li
     return [_overridden(miss, by_key) for miss in misses]
 
 
-def write_overrides(path: Path, misses: Iterable[Miss]) -> list[Override]:
+def write_overrides(
+    path: Path, misses: Iterable[Miss], *, given: Iterable[Override] = ()
+) -> list[Override]:
     """Write a row for each miss, and keep every row that a person has touched. Returns the rows.
 
+    Rows `given` elsewhere, at the desk, are taken in; a category that is written in the file stays.
     The new file takes the old one's place at once: a crash leaves one of them whole.
     """
     kept = {row.key: row for row in read_overrides(path) if row.category or row.note}
+    kept |= {r.key: r for r in given if r.key not in kept or kept[r.key].category is None}
     rows = dict(kept)
     for miss in misses:
         row = _row_of(miss)
@@ -78,12 +82,22 @@ def write_overrides(path: Path, misses: Iterable[Miss]) -> list[Override]:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_guarded(getattr(row, c) or "") for c in COLUMNS] for row in ordered)
+    writer.writerows([guarded(getattr(row, c) or "") for c in COLUMNS] for row in ordered)
+    replace_file(path, text.getvalue())
+    return ordered
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that is derived from others whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text.getvalue(), encoding="utf-8", newline="")
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     draft.replace(path)
-    return ordered
+
+
+def guarded(cell: str) -> str:
+    """A spreadsheet runs a cell that starts like a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _overridden(miss: Miss, by_key: Mapping[Key, Override]) -> Miss:
@@ -133,11 +147,6 @@ def _read_row(row: Mapping[str, str | None], path: Path, line: int) -> Override:
         note=cells["note"],
         answer=cells["answer"],
     )
-
-
-def _guarded(cell: str) -> str:
-    """A spreadsheet runs a cell that starts like a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _unguarded(cell: str) -> str:

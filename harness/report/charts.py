@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from markupsafe import Markup
 
-from harness.report.wording import visible
+from harness.design import visible
 from harness.types import RUNGS
 
 Mark = Literal["dot", "ring", "diamond"]

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 from markupsafe import Markup
 
+from harness.design import colours, visible
 from harness.report import (
     causes,
     costs,
@@ -20,6 +21,7 @@ from harness.report import (
     gates,
     heading,
     history,
+    judges,
     ladders,
     methods,
     pilots,
@@ -30,7 +32,7 @@ from harness.report.changes import changes
 from harness.report.data import RunData
 from harness.report.payload import Payload, pack
 from harness.report.verdicts import action_words
-from harness.report.wording import counted, glyph, phrase, visible
+from harness.report.wording import counted, glyph, phrase
 
 SCRIPTS = ("text.js", "diff.js", "payload.js", "list.js", "drawer.js", "report.js")
 TEMPLATE = "report.html.j2"
@@ -78,7 +80,7 @@ def environment() -> Environment:
 
 def render_page(run: RunData, before: RunData | None, *, compared: bool = False) -> str:
     """Write the page of a run; `before` is the blessed run, or the one that it is `compared` with."""
-    script, style = _script(), asset("report.css")
+    script, style = _script(), colours() + asset("report.css")
     flipped = flips.find(run, before) if before is not None else []
     context = view(run, before, flipped)
     context["against"] = flips.against(run, before) if compared and before is not None else []
@@ -99,12 +101,16 @@ def view(run: RunData, before: RunData | None, flipped: Sequence[flips.Flip]) ->
     cards, rivals = ladders.cards(run), flips.rivals(run)
     past = history.trends(run, before)
     sliced, reasons, sets = slices.groups(run), causes.groups(run), datasets.datasets(run)
-    reliable, spent = reliability.rows(run), costs.rows(run)
+    reliable, spent, held = reliability.rows(run), costs.rows(run), judges.rows(run)
     found: dict[str, Any] = {
         "head": heading.heading(run, before),
         "cards": cards,
         "changes": changes(run, before) if before is not None else None,
-        "gates": {"groups": gates.groups(run), "finding": gates.finding(run)},
+        "gates": {
+            "groups": gates.groups(run),
+            "finding": gates.finding(run),
+            "together": gates.together(run),
+        },
         "flips": None
         if before is None
         else {
@@ -122,6 +128,12 @@ def view(run: RunData, before: RunData | None, flipped: Sequence[flips.Flip]) ->
         },
         "causes": {"groups": reasons, "finding": causes.finding(reasons)},
         "reliability": {"rows": reliable, "finding": reliability.finding(reliable)},
+        "judges": {
+            "rows": held,
+            "differences": judges.differences(run),
+            "waiting": judges.waiting(run),
+            "finding": judges.finding(held),
+        },
         "datasets": {
             "rows": sets,
             "measures": datasets.measures(sets),
@@ -179,6 +191,7 @@ def _contents(run: RunData, found: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("slices", "Slices", "", False, found["slices"]["groups"]),
         ("causes", "Causes of misses", "", False, found["causes"]["groups"]),
         ("reliability", "Reliability", f"! {missing}" if missing else "", False, True),
+        ("judges", "Judges", "", False, found["judges"]["rows"]),
         ("data", "Data and leakage", "", False, found["datasets"]["rows"]),
         ("pilot", "Pilot", "", False, found["pilots"]),
         ("cost", "Cost and latency", "", False, found["costs"]["rows"] or found["costs"]["money"]),

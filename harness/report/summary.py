@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from harness.design import visible
 from harness.report import gates, ladders
 from harness.report.data import RunData
 from harness.report.verdicts import action_words, project_words
-from harness.report.wording import counted, glyph, percent, phrase, pvalue, signed, span, visible
+from harness.report.wording import counted, glyph, percent, phrase, pvalue, signed, span
 
 MAX_LINES = 60
 MARKER = "<!-- rung-summary -->"  # by which a workflow finds its own comment to update
@@ -69,7 +70,11 @@ def _verdicts(run: RunData) -> list[str]:
 
 def _gates(run: RunData) -> list[str]:
     rows = [row for row in gates.ordered(run.rows("gates")) if row["state"] != "passed"]
-    return ["", *_gate_table(rows, most=8)] if rows else []
+    said = gates.together(run)
+    return [
+        *(["", *_gate_table(rows, most=8)] if rows else []),
+        *(["", f"Against the blessed run, {escaped(said)}."] if said else []),
+    ]
 
 
 def _passed(run: RunData) -> list[str]:

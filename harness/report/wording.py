@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from harness.design import GLYPHS
+
 NONE = "–"
 MINUS = "−"
 
-# A glyph for each state, so that nothing is told by colour alone.
-GLYPHS: Mapping[str, str] = MappingProxyType(
-    {
-        "passed": "✓",
-        "missed": "✕",
-        "failed": "✕",
-        "unscored": "?",
-        "errored": "!",
-        "not_run": "–",
-        "undecided": "◐",
-        "not_judged": "–",
-    }
-)
 ACTION_GLYPHS: Mapping[str, str] = MappingProxyType(
     {
         "do_not_ship": "✕",
@@ -36,19 +24,6 @@ ACTION_GLYPHS: Mapping[str, str] = MappingProxyType(
         "run_more_cases": "◐",
     }
 )
-# Characters that turn the reading direction, or cannot be seen: shown by their code point.
-HIDDEN = re.compile(
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
-
-
-def visible(text: str) -> str:
-    """Write direction marks and control characters as code points: they can forge what is read.
-
-    >>> visible("safe\\u202egnp.exe")
-    'safe[U+202E]gnp.exe'
-    """
-    return HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def phrase(word: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from harness.design import visible
 from harness.report import gates
 from harness.report.data import MISSED, RunData
-from harness.report.wording import counted, phrase, visible
+from harness.report.wording import counted, phrase
 
 MOST = 10  # GitHub shows ten errors of a step, and no more
 Level = Literal["error", "warning"]
