@@ -15,15 +15,17 @@ from harness.gates import (
     Subject,
     calibrate,
     comparability,
+    compare_together,
+    conjunction,
     judge_at_least,
     judge_critical,
     judge_no_worse_than,
     look,
     screen,
-    screen_together,
     watched,
 )
 from harness.statistics import Outcomes, Strata, unchanged_pvalue
+from harness.types import Score
 
 SUBJECT = Subject(suite="support", metric="policy", system="few-shot")
 
@@ -330,11 +332,47 @@ class TestTwoStages:
 
     def test_a_small_drop_everywhere_shows_when_suites_are_looked_at_together(self):
         rng = np.random.default_rng(1)
-        sides = [(self.drawn(rng, 1, drop=0.03), self.drawn(rng, 5)) for _ in range(8)]
-        together = screen_together(sides)
-        assert together.flagged
+        sides = [(self.drawn(rng, 1, drop=0.05), self.drawn(rng, 5)) for _ in range(8)]
+        together = compare_together(sides, varies=True)
+        assert together.state == "below"
         assert together.pvalue < min(screen(*side).pvalue for side in sides)
-        assert not screen_together([]).flagged
+        assert "8 suites together" in together.sentence
+        assert "worse beyond chance" in together.sentence
+
+    def test_looked_at_together_no_loss_is_told_with_what_would_have_been_seen(self):
+        rng = np.random.default_rng(3)
+        sides = [(self.drawn(rng, 1), self.drawn(rng, 5)) for _ in range(8)]
+        together = compare_together(sides, varies=True)
+        assert (together.state, together.level) == ("open", 0.0005)
+        assert 0 < together.mde < 0.1
+        assert "would have been seen" in together.sentence
+
+    def test_answers_that_do_not_vary_are_looked_at_together_at_the_usual_level(self):
+        ids = [f"c{i}" for i in range(40)]
+        before = Outcomes.from_counts(ids, [1] * 40)
+        after = Outcomes.from_counts(ids, [0] * 3 + [1] * 37)
+        sides = [(after, before), (after, before)]
+        assert compare_together(sides, varies=False).state == "below"
+        assert compare_together(sides, varies=True).state == "open"
+
+    def test_nothing_together_is_nothing(self):
+        together = compare_together([], varies=True)
+        assert (together.state, together.difference, together.mde) == ("open", None, None)
+
+    def test_a_case_passes_when_all_its_metrics_hold(self):
+        def scores(metric, *states):
+            return [
+                Score(case_id=f"c{i}", epoch=0, metric=metric, state=state)
+                for i, state in enumerate(states)
+            ]
+
+        both = conjunction(
+            [
+                scores("a", "passed", "passed", "errored", "missed", "passed"),
+                scores("b", "passed", "missed", "passed", "errored"),
+            ]
+        )
+        assert [s.state for s in both] == ["passed", "missed", "errored", "missed", "not_run"]
 
 
 class TestUntilDecided:

@@ -169,7 +169,7 @@ class TestAgainstTheBaseline:
         self.bless(project, answers)
         project.suite(BASELINE, systems={"a": answers(*range(20), cases=40)})
         project.run()
-        assert "recorded answers: one look" in project.document()["gates"][0]["reason"]
+        assert "recorded answers, looked at once" in project.document()["gates"][0]["reason"]
 
     def test_a_case_that_was_edited_is_left_out_and_named(
         self, project: SampleProject, answers
@@ -213,6 +213,36 @@ class TestAgainstTheBaseline:
         assert project.run().ret == 0
         (gate,) = project.document()["gates"]
         assert (gate["state"], gate["pairs"]) == ("passed", 40)
+
+    def test_a_small_loss_in_every_suite_shows_when_they_are_looked_at_together(
+        self, project: SampleProject, answers
+    ) -> None:
+        def write(*missed: int) -> None:
+            project.suite(BASELINE, systems={"a": answers(*missed, cases=40)})
+            for name in ("one", "two"):
+                source = (project.evals / "test_toy.py").read_text()
+                project.write(f"evals/test_{name}.py", source)
+
+        write()
+        project.run()
+        assert project.document()["together"] is None, "there was no blessed run"
+        assert bless() == 0
+        write(1, 2)
+        result = project.run()
+        assert result.ret == 0
+        assert states(project) == ["undecided"] * 3
+        found = project.document()["together"]
+        assert (found["suites"], found["pairs"], found["state"]) == (
+            ["one", "toy", "two"],
+            120,
+            "below",
+        )
+        result.stdout.fnmatch_lines(
+            ["against the blessed run, 3 suites together: -5.0 points*worse*"]
+        )
+        page = (project.latest / "report.html").read_text()
+        assert "3 suites together: −5.0 points" in page or "3 suites together: -5.0 points" in page
+        assert "3 suites together" in (project.latest / "summary.md").read_text()
 
     def test_a_narrowed_run_cannot_be_blessed(self, project: SampleProject, answers) -> None:
         project.suite(BASELINE, systems={"a": answers()})

@@ -4,7 +4,7 @@
     judge_critical(outcomes, subject=, rule=)
     judge_no_worse_than(candidate, baseline, subject=, rule=, screened=, rng=)
     screen(candidate, baseline, rule=): does the first of two looks ask for fresh epochs?
-    screen_together(sides, rule=): the same look at all suites as one
+    compare_together(sides, varies=, rule=): all suites against the baseline as one
     through_judge(result, outcomes, trust, rule=): what a judge's own errors do to a result
     watched(at_least=, ...), look(candidate, baseline): what `--until-decided` stops on
     comparability(stored, current): what differs between a baseline and a run
@@ -25,9 +25,10 @@ from harness.gates.baseline import Comparability, Measured, comparability
 from harness.gates.calibration import Calibration, Gated, calibrate
 from harness.gates.floors import judge_at_least, judge_critical
 from harness.gates.judged import Trust, through_judge
-from harness.gates.regression import Screen, judge_no_worse_than, screen, screen_together
+from harness.gates.regression import Screen, judge_no_worse_than, screen
 from harness.gates.rule import Rule, Subject
 from harness.gates.sequential import look, watched
+from harness.gates.together import Together, compare_together, conjunction
 
 __all__ = [
     "Calibration",
@@ -37,15 +38,17 @@ __all__ = [
     "Rule",
     "Screen",
     "Subject",
+    "Together",
     "Trust",
     "calibrate",
     "comparability",
+    "compare_together",
+    "conjunction",
     "judge_at_least",
     "judge_critical",
     "judge_no_worse_than",
     "look",
     "screen",
-    "screen_together",
     "through_judge",
     "watched",
 ]

@@ -10,7 +10,6 @@ that would answer the same again are judged by the first look alone, on cases.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -66,19 +65,6 @@ def screen(candidate: Outcomes, baseline: Outcomes, *, rule: Rule | None = None)
     else:
         pvalue = unchanged_pvalue(strata_of(candidate, baseline))
     return Screen(pvalue=pvalue, flagged=rule.adjusted(pvalue) <= rule.screen_alpha)
-
-
-def screen_together(
-    sides: Sequence[tuple[Outcomes, Outcomes]], *, rule: Rule | None = None
-) -> Screen:
-    """One look at all suites as one: for a drop too small to show in any of them.
-
-    `sides` are (candidate, baseline) of pass/miss metrics. It is one test, so no family is paid for.
-    """
-    rule = rule or Rule()
-    parts = [strata_of(candidate, baseline) for candidate, baseline in sides]
-    pvalue = unchanged_pvalue(Strata.pool(parts)) if parts else 1.0
-    return Screen(pvalue=pvalue, flagged=pvalue <= rule.screen_alpha)
 
 
 def judge_no_worse_than(

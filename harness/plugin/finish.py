@@ -15,6 +15,7 @@ from harness.plugin import verdicts
 from harness.plugin.calibrating import LiveSuite, difference_rows, judge_rows, label_rows
 from harness.plugin.judging import SEED
 from harness.plugin.rebuilding import kept
+from harness.plugin.together import look_together
 from harness.report import write_pages
 from harness.run import SuiteRun
 from harness.store import SCHEMA_VERSION, write_document, write_table
@@ -94,6 +95,7 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
             for run in evaluation.runs()
             if (found := evaluation.baseline.differences(run)) and not found.same
         },
+        "together": look_together(evaluation.runs(), evaluation.baseline),
         "suites": [_suite(run, evaluation.root) for run in evaluation.runs()],
         **numbers,
         "categories": [],

@@ -26,21 +26,25 @@ FIRST_EPOCH, SPREAD = 1_000, 1_000_000
 
 def why_once(view: View) -> str | None:
     """Say why a system's gate needs no second look, or cannot have one; None where it can."""
-    spec = view.system
-    if spec.kind == "recorded":
-        return "recorded answers: one look"
-    if spec.kind == "classical" or _greedy(spec):
-        return "answers do not vary: one look"
+    if view.system.kind == "recorded":
+        return "recorded answers, looked at once"
+    if not may_vary(view.system):
+        return "answers that do not vary, looked at once"
     if not view.short:
-        return "the function uses other fixtures: one look"
+        return "looked at once, since the function uses other fixtures"
     return None
 
 
-def _greedy(spec: SystemSpec) -> bool:
-    """Tell whether a model of this machine decodes without chance, in every step."""
+def may_vary(spec: SystemSpec) -> bool:
+    """Tell whether asking a system again could give another answer.
+
+    Recorded answers cannot differ, nor those of a model of this machine that decodes without chance.
+    """
+    if spec.kind in ("recorded", "classical"):
+        return False
     decodings = [spec.options, *(spec.options.get("steps") or ())]
     chance = any((part.get("decoding") or {}).get("temperature") for part in decodings)
-    return spec.model is not None and spec.model.kind == "transformers" and not chance
+    return chance or spec.model is None or spec.model.kind != "transformers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

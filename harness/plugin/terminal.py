@@ -120,6 +120,10 @@ def _gates(reporter: Any, evaluation: Evaluation) -> None:
 def _baseline(reporter: Any, document: dict[str, Any]) -> None:
     for suite, differences in document["baseline_differences"].items():
         reporter.write_line(f"not compared with the blessed run: {suite}: {'; '.join(differences)}")
+    together = document["together"]
+    if together is not None:
+        worse = together["state"] == "below"
+        reporter.write_line(f"against the blessed run, {together['sentence']}", red=worse)
 
 
 def _verdicts(reporter: Any, document: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.report import charts
 from harness.report.charts import Reading, Scale
-from harness.report.data import RunData
+from harness.report.data import RunData, inside
 from harness.report.wording import (
     NONE,
     counted,
@@ -112,6 +112,12 @@ def finding(run: RunData) -> str:
     first, *rest = parts
     number, words = first.split(" ", 1)
     return sentence(listed([f"{number} of {spelled(total)} gates {words}", *rest]))
+
+
+def together(run: RunData) -> str | None:
+    """State what all suites say as one; None where that was not looked at."""
+    said = inside(run.document, "together", "sentence")
+    return None if said is None else str(said)
 
 
 def headline(run: RunData) -> tuple[str, str]:
