@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.desk.agreement import krippendorff_alpha
 from harness.desk.labels import Label, LabelBook
 from harness.desk.tags import BAD_LABEL, apply_labels
-from harness.diversity.labels import AUDIT_ROWS, Audit
 from harness.error_analysis import Miss, Override, as_evidence
 from harness.error_analysis.misses import answer_hash
 from harness.errors import MissingExtraError
@@ -16,6 +16,9 @@ from harness.escalation.claims import TAGS_WANTED
 from harness.judges.calibration import FEWEST_LABELS
 from harness.records import dumps
 from harness.types import Case
+
+if TYPE_CHECKING:
+    from harness.diversity.labels import Audit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,9 @@ def audit(labels: Sequence[Label]) -> Audit:
     cases = list(dict.fromkeys(label.case for label in sampled(labels)))
     bad = {label.case for label in sampled(labels) if label.tag == BAD_LABEL}
     wrong = tuple(number for number, case in enumerate(cases) if case in bad)
+    # Every run counts labels; only one that has some pays for the import, half a second of scipy.stats.
+    from harness.diversity.labels import Audit
+
     return Audit(audited=len(cases), wrong=wrong)
 
 
@@ -137,6 +143,8 @@ def _tags(system: str, misses: Sequence[Miss]) -> Progress:
 
 
 def _audit(labels: Sequence[Label]) -> Progress:
+    from harness.diversity.labels import AUDIT_ROWS
+
     found = audit(labels)
     more = max(AUDIT_ROWS - found.audited, 0)
     upper = found.upper
