@@ -150,6 +150,8 @@ def _pilot(evidence: Evidence, pilot: Pilot) -> Iterator[Problem]:
     for i, point in enumerate(pilot.points):
         if any(passed > point.cases for passed in point.passed):
             yield f"pilot.points.{i}.passed", f"more passed than the {point.cases} cases"
+        if point.n_effective is not None and point.n_effective > point.cases:
+            yield f"pilot.points.{i}.n_effective", f"more than the {point.cases} cases"
     if pilot.gain is not None:
         yield from _paired(pilot.gain, "pilot.gain")
         cases = pilot.points[-1].cases

@@ -298,9 +298,18 @@ def _reach(evidence: Evidence, goal: float, tuned: Best | None) -> Reach | None:
     return None
 
 
+def measured(point: PilotPoint) -> Point:
+    """A point of the pilot as the forecast reads it: clustered cases count for what they are worth."""
+    cases = point.cases
+    if point.n_effective is not None:
+        cases = max(min(round(point.n_effective), cases), 1)
+    passed = tuple(value * cases / point.cases for value in point.passed)
+    return Point(rows=point.rows, passed=passed, cases=cases)
+
+
 @lru_cache(maxsize=4096)
 def _forecast(points: tuple[PilotPoint, ...], have: int, goal: float) -> Reach:
-    posterior = fit([Point(rows=p.rows, passed=p.passed, cases=p.cases) for p in points])
+    posterior = fit([measured(point) for point in points])
     most = REACH * posterior.last
     rows = min(max(have, posterior.last), most)
     return Reach(

@@ -186,6 +186,7 @@ class PilotPoint:
     rows: int
     passed: tuple[float, ...]
     cases: int
+    n_effective: float | None = None  # what the cases are worth under clusters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ def stands_on(
     files = {
         "training": config.training if config is not None else None,
         "prices": decision.prices,
+        "pilot": f"pilots/{suite['name']}.json",
     }
     for name, path in files.items():
         digest = _file_hash(project.folder / path) if path is not None else None

@@ -165,6 +165,11 @@ def pair_state(evidence: Evidence, pair: Paired, reference: float, *, exact: boo
     return _pair_state(pair, shrunk, settings.alpha, settings.sequential, exact)
 
 
+def difference_state(pair: Paired, reference: float, *, alpha: float = 0.05) -> Claim:
+    """The same outside of any suite's evidence, at one look."""
+    return _pair_state(pair, reference, alpha, False, False)
+
+
 @lru_cache(maxsize=65536)
 def _pair_state(
     pair: Paired, reference: float, alpha: float, sequential: bool, exact: bool

@@ -1,0 +1,380 @@
+"""Training and judging for `rung pilot`: what is piloted, and the bench that it is done on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+import systems
+from harness.beside import Beside
+from harness.cases import content_hash
+from harness.cli.workspace import Workspace
+from harness.errors import ConfigError, RungError, nearest
+from harness.pilot import (
+    Pilots,
+    Training,
+    Workshop,
+    digest,
+    findings_of,
+    nested,
+    read_scored,
+)
+from harness.pilot.variants import many_shot, on_general_skills, tuned, with_model_of
+from harness.run import Suite
+from harness.training_check import file_hash
+from harness.training_rows import text_of
+from harness.types import SystemSpec
+from systems.fingerprint import fingerprint
+from systems.recipe import read_recipe, read_training_objects, refuse_eval_rows
+from systems.untrained import training_basis
+
+ORDER = 0  # seed of the order in which nested subsets take the rows
+LOGGED_S = 10.0  # seconds between two lines of progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is piloted: a system of a suite, and the suite of general skills beside it."""
+
+    suite: Suite
+    system: SystemSpec | None  # None: every training was done elsewhere
+    general: Suite | None
+
+    @property
+    def target(self) -> float:
+        """Where the suite wants to get to."""
+        value = self.suite.config.target
+        if value is None:
+            raise ConfigError(
+                "a pilot asks whether a target is reached, and this suite has none",
+                file=self.suite.project.file,
+                key=f"suites.{self.suite.name}.target",
+            )
+        return value
+
+    @property
+    def name(self) -> str:
+        """For folders and the record."""
+        return self.system.name if self.system is not None else self.suite.name
+
+
+def find_subject(workspace: Workspace, name: str, *, tuned_elsewhere: bool = False) -> Subject:
+    """Look up what `rung pilot NAME` means: a system with a recipe, or a suite that has one.
+
+    Raises
+    ------
+    ConfigError
+        It is neither, or the suite has nothing to train.
+    """
+    project = workspace.project()
+    suites = {suite.name: suite for suite in workspace.catalogue().suites.values()}
+    if name in suites:
+        suite = suites[name]
+        named = [spec for spec in suite.systems if "recipe" in spec.options]
+        own = [s for s in project.systems.values() if "recipe" in s.options and _trains(s, suite)]
+        system = next(iter((*named, *own)), None)
+    elif name in project.systems:
+        system = project.systems[name]
+        suite = _suite_of(system, suites)
+    else:
+        raise ConfigError(
+            f"'{name}' is no suite and no system. {nearest(name, [*suites, *project.systems])}"
+        )
+    if tuned_elsewhere:
+        system = None
+    elif system is None or "recipe" not in system.options:
+        raise ConfigError(
+            f"no system of '{suite.name}' names a recipe: there is nothing to train",
+            file=project.file,
+            key="systems",
+            hint=f"Add {suite.name}-lora: {{kind: fine_tuned, model: ..., prompt: ..., recipe: FILE.yaml}}, "
+            "or say --import SIZE=SYSTEM for systems that were tuned elsewhere.",
+        )
+    return Subject(suite=suite, system=system, general=suites.get(suite.config.retained or ""))
+
+
+def _trains(spec: SystemSpec, suite: Suite) -> bool:
+    """Whether a system's recipe trains on the suite's training rows."""
+    training = suite.config.training
+    return training is not None and read_recipe(spec).data == (spec.folder / training).resolve()
+
+
+def _suite_of(system: SystemSpec, suites: Mapping[str, Suite]) -> Suite:
+    """The suite that a system is trained for: whose rows it trains on, else that it is judged in."""
+    if "recipe" in system.options:
+        for suite in suites.values():
+            if _trains(system, suite):
+                return suite
+    for suite in suites.values():
+        if system in suite.systems and suite.config.target is not None:
+            return suite
+    raise ConfigError(
+        f"no suite with a target judges '{system.name}' or names its training rows",
+        key=f"systems.{system.name}",
+        hint="Name the suite: rung pilot SUITE.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Trains and judges one subject, and says how far it is."""
+
+    workspace: Workspace
+    subject: Subject
+    quiet: bool = False
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """Where results are kept."""
+        suite, general = self.subject.suite, self.subject.general
+        judged_by = [
+            [s.file.read_text("utf-8"), content_hash(s.cases), list(s.config.decides)]
+            for s in (suite, general)
+            if s is not None
+        ]
+        spec = self.subject.system
+        memo = self.workspace.state.hashes
+        return Workshop(
+            folder=self.workspace.state.folder / "pilot" / self.subject.name,
+            basis=training_basis(spec, memo=memo) if spec is not None else {},
+            judged_by=digest(judged_by),
+            train=self._train,
+            judge=self._judge,
+        )
+
+    def say(self, text: str) -> None:
+        """Tell how far it is; on stderr, where JSON is printed."""
+        click.echo(text, err=self.quiet)
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """The training rows in nested order; refused when a case of a suite is among them."""
+        assert self.subject.system is not None
+        recipe = read_recipe(self.subject.system)
+        objects = read_training_objects(recipe)
+        cases = [c for s in self.workspace.catalogue().suites.values() for c in s.cases]
+        refuse_eval_rows(objects, {text_of(case.input) for case in cases}, recipe)
+        return nested([row for _, row in objects], rng=random.Random(ORDER))
+
+    def trained(
+        self, plan: Sequence[Training], rows: Sequence[Mapping[str, Any]]
+    ) -> dict[Training, SystemSpec]:
+        """Train what the plan names, and judge each on the suite as soon as it is there."""
+        assert self.subject.system is not None
+        found = {}
+        for number, training in enumerate(plan, 1):
+            self.say(f"[{number} of {len(plan)}] {training.rows:,} rows, seed {training.seed}")
+            subset = rows[: training.rows]
+            adapter = self.workshop.adapter(training, subset)
+            spec = tuned(self.subject.system, adapter, name=training.name)
+            self._score(training, spec, largest=training.rows == plan[-1].rows)
+            found[training] = spec
+        return found
+
+    def _score(self, training: Training, spec: SystemSpec, *, largest: bool) -> None:
+        suites = {self.subject.suite.name: (spec,)}
+        base = self.general_base
+        if largest and self.subject.general is not None and base is not None:
+            adapter = Path(spec.options["adapter"])
+            skilled = on_general_skills(base, adapter, name=f"{training.name}-general")
+            suites[self.subject.general.name] = (skilled,)
+        run = self.workshop.run(training.name, Beside(suites=suites))
+        scored = read_scored([run], self.subject.suite.name)
+        passed, cases = scored.passed(spec.name), len(scored.judged_on)
+        self.say(f"    passes {passed:g} of {cases} cases ({passed / cases:.0%})")
+
+    @property
+    def general_base(self) -> SystemSpec | None:
+        """The prompt system on general skills that tuning is compared with."""
+        general, spec = self.subject.general, self.subject.system
+        if general is None or spec is None:
+            return None
+        found = with_model_of(spec, general.systems)
+        champion = [s for s in found if s.name == general.champion]
+        return next(iter((*champion, *found)), None)
+
+    def imported(self, systems_by_size: Sequence[tuple[int, str]]) -> dict[Training, SystemSpec]:
+        """Systems that were tuned elsewhere, in the place of trainings."""
+        project, found = self.subject.suite.project, {}
+        seeds: dict[int, int] = {}
+        for rows, name in sorted(systems_by_size):
+            seed = seeds.get(rows, 0)
+            found[Training(rows=rows, seed=seed)] = project.system(name, key="--import")
+            seeds[rows] = seed + 1
+        return found
+
+    def conclude(
+        self,
+        trained: Mapping[Training, SystemSpec],
+        *,
+        shots: Sequence[int],
+        smaller: float | None,
+    ) -> dict[str, Any]:
+        """Judge what the trainings are compared with, and put everything together."""
+        suite, general = self.subject.suite, self.subject.general
+        spec = self.subject.system or next(iter(trained.values()))
+        own = with_model_of(spec, suite.systems)
+        examples = {many.name: k for k, many in self._many_shot(own, shots)}
+        cheap = [s for s in suite.systems if s.rung in ("prompt", "rag") and not _oracle(s)]
+        cheap = [s for s in cheap if s.name not in suite.project.probes]
+        runs = self._compared(own, cheap, shots, trained)
+        scored = read_scored(runs, suite.name)
+        skilled = [f"{t.name}-general" for t in trained if t.rows == max(t.rows for t in trained)]
+        base = self.general_base
+        pilots = Pilots(
+            trained={training: s.name for training, s in trained.items()},
+            prompts=[s.name for s in own if s.name not in suite.project.probes],
+            cheap=[s.name for s in cheap],
+            many_shot={k: name for name, k in examples.items()},
+            general=skilled if base is not None and self.subject.system is not None else (),
+            general_base=base.name if base is not None else None,
+        )
+        skills = None
+        if general is not None and pilots.general:
+            skills = read_scored(runs, general.name)
+        findings = findings_of(scored, pilots, target=self.subject.target, general=skills)
+        return self._record(findings.to_json(), scored.metrics, spec, smaller)
+
+    def _many_shot(
+        self, prompts: Sequence[SystemSpec], shots: Sequence[int]
+    ) -> list[tuple[int, SystemSpec]]:
+        """The same prompt with more and more training rows in it."""
+        shown = [s for s in prompts if "examples" in s.options and not s.name.startswith("many-")]
+        if not shown or self.subject.system is None or not shots:
+            return []
+        recipe = read_recipe(self.subject.system)
+        rows = len(read_training_objects(recipe))
+        return [(k, many_shot(shown[0], recipe.data, k)) for k in shots if k <= rows]
+
+    def _compared(
+        self,
+        own: Sequence[SystemSpec],
+        cheap: Sequence[SystemSpec],
+        shots: Sequence[int],
+        trained: Mapping[Training, SystemSpec],
+    ) -> list[Path]:
+        """Stored runs of everything: the trainings, their base, the prompts, the many-shot prompts."""
+        self.say("what it is compared with: prompts, many-shot prompts, general skills")
+        suite, general = self.subject.suite, self.subject.general
+        beside = {suite.name: [many for _, many in self._many_shot(own, shots)]}
+        named = {s.name: s for s in (*own, *cheap)}
+        extra = [s for s in trained.values() if self.subject.system is None]
+        beside[suite.name] += [s for s in extra if s not in suite.systems]
+        if general is not None and self.general_base is not None:
+            beside[general.name] = []
+            named[self.general_base.name] = self.general_base
+        memo = self.workspace.state.hashes
+        prints = {s.name: fingerprint(s, memo=memo).digest for s in (*named.values(), *extra)}
+        run = self.workshop.run(
+            "compared",
+            Beside(suites={name: tuple(specs) for name, specs in beside.items()}),
+            key=prints,
+        )
+        done = [self.workshop.folder / t.name for t in trained if self.subject.system is not None]
+        notes = [json.loads((place / "judged.json").read_text("utf-8")) for place in done]
+        return [run, *(p / "runs" / n["run"] for p, n in zip(done, notes, strict=True))]
+
+    def _record(
+        self,
+        found: Mapping[str, Any],
+        metrics: Mapping[str, str],
+        spec: SystemSpec,
+        smaller: float | None,
+    ) -> dict[str, Any]:
+        suite = self.subject.suite
+        target_model = suite.project.systems[suite.champion].model or spec.model
+        stands_on = {**self.workshop.basis, "cases": content_hash(suite.cases)}
+        stands_on["metrics"] = digest(dict(metrics))
+        pilot = found["evidence"]["pilot"]
+        pilot |= {
+            "same_model": smaller is None and spec.model in (None, target_model),
+            "cases_hash": stands_on["cases"],
+        }
+        if spec.model is not None:
+            pilot["model"] = spec.model.name
+        if smaller is not None:
+            pilot["times_smaller"] = smaller
+        training = suite.config.training
+        rows = suite.project.folder / training if training is not None else None
+        if self.subject.system is not None:
+            rows = read_recipe(self.subject.system).data
+        if rows is not None and rows.is_file():
+            pilot["data_hash"] = stands_on["training"] = file_hash(rows)
+        return {
+            "suite": suite.name,
+            "system": self.subject.name,
+            "made": datetime.now(UTC).date().isoformat(),
+            "rows_file": None if rows is None else _relative(rows, suite.project.folder),
+            "metrics": sorted(metrics),
+            "stands_on": dict(sorted(stands_on.items())),
+            **found,
+        }
+
+    def _train(self, rows: Sequence[Mapping[str, Any]], out: Path, seed: int) -> Path:
+        assert self.subject.system is not None
+        trainer = systems.load_trainer(self.subject.system, on_log=_Ticker(self.say))
+        with warnings.catch_warnings():
+            # PEFT looks for the base model where rung.yaml's path does not lead.
+            warnings.filterwarnings("ignore", message="Could not find a config file")
+            return trainer.train(rows, out=out, seed=seed)
+
+    def _judge(self, beside: Path) -> Path:
+        """Run the suites themselves, in a process of their own, on the systems of a file."""
+        document = json.loads(beside.read_text("utf-8"))
+        named = [spec["name"] for specs in document["suites"].values() for spec in specs]
+        if beside.parent.name == "compared":
+            named += [s.name for s in self.subject.suite.systems if s.rung in ("prompt", "rag")]
+            named += [self.general_base.name] if self.general_base is not None else []
+        files = [
+            str(s.file)
+            for s in (self.subject.suite, self.subject.general)
+            if s is not None and s.name in document["suites"]
+        ]
+        command = [sys.executable, "-m", "pytest", *files, "--beside", str(beside)]
+        command += ["--all-gates", "--baseline", "none", "-q", "-p", "no:cacheprovider"]
+        for name in dict.fromkeys(named):
+            command += ["--system", name]
+        done = subprocess.run(
+            command, cwd=self.workspace.root, capture_output=True, text=True, check=False
+        )
+        latest = beside.parent / "runs" / "latest"
+        if not (latest / "run.json").is_file():
+            said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+            raise RungError(f"the suite could not be run on {', '.join(named)}:\n{said}")
+        return latest.resolve()
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
+
+
+class _Ticker:
+    """Says every few seconds how far a training is."""
+
+    def __init__(self, say: Any) -> None:
+        self._say, self._last = say, time.monotonic()
+
+    def __call__(self, entry: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if "loss" in entry and now - self._last >= LOGGED_S:
+            self._last = now
+            self._say(
+                f"    step {entry['step']} of {entry['steps']}, loss {float(entry['loss']):.3f}"
+            )
+
+
+def _oracle(spec: SystemSpec) -> bool:
+    retriever = spec.options.get("retriever")
+    return retriever == "oracle" or (isinstance(retriever, Mapping) and "oracle" in retriever)

@@ -1,0 +1,96 @@
+"""`rung pilot`: would tuning reach the target? A small LoRA at nested sizes, judged by the suite itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from harness.cli.bench import Bench, find_subject
+from harness.cli.workspace import Workspace
+from harness.errors import ConfigError
+from harness.pilot import (
+    describe,
+    read_sizes,
+    record_file,
+    trainings,
+    usual_sizes,
+    write_record,
+)
+
+SHOTS = "4,16,64"
+
+
+@click.command(short_help="Would tuning reach the target?")
+@click.argument("target", metavar="SYSTEM|SUITE")
+@click.option("--sizes", help="Training rows, such as 50,100,200,400. Default: four, up to all.")
+@click.option("--seeds", type=int, default=3, show_default=True, help="Trainings at the largest.")
+@click.option("--shots", default=SHOTS, show_default=True, help="Examples in many-shot prompts.")
+@click.option(
+    "--import",
+    "imports",
+    multiple=True,
+    metavar="SIZE=SYSTEM",
+    help="A system tuned elsewhere on so many rows (repeat).",
+)
+@click.option("--smaller", type=float, help="The pilot's model is so many times the smaller one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def pilot(
+    target: str,
+    sizes: str | None,
+    seeds: int,
+    shots: str,
+    imports: tuple[str, ...],
+    smaller: float | None,
+    as_json: bool,
+) -> None:
+    """Train SYSTEM on nested subsets and judge each by its suite: a learning curve with its doubt.
+
+    What was trained and judged is kept in .rung/pilot and never done twice. The result goes to
+    evals/pilots/SUITE.json: commit it, and the verdict reads it.
+
+    \b
+    rung pilot query-lora --sizes 100,200,400,800
+    rung pilot support --import 100=hosted-100 --import 200=hosted-200 --import 400=hosted-400
+    """
+    workspace = Workspace()
+    subject = find_subject(workspace, target, tuned_elsewhere=bool(imports))
+    bench = Bench(workspace=workspace, subject=subject, quiet=as_json)
+    if imports:
+        trained = bench.imported(_imports(imports))
+    else:
+        rows = bench.rows()
+        chosen = read_sizes(sizes, len(rows)) if sizes else usual_sizes(len(rows))
+        trained = bench.trained(trainings(chosen, seeds), rows)
+    record = bench.conclude(trained, shots=[] if imports else _shots(shots), smaller=smaller)
+    file = record_file(subject.suite.project, subject.suite.name)
+    write_record(file, record)
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+        return
+    tolerated = subject.suite.project.decision.tolerated_loss
+    for line in describe(record, target=subject.target, tolerated=tolerated):
+        click.echo(line)
+    click.echo(f"written: {file} (commit it; `pytest evals/` judges with it)")
+
+
+def _imports(pairs: Sequence[str]) -> list[tuple[int, str]]:
+    found = []
+    for pair in pairs:
+        rows, _, name = pair.partition("=")
+        if not rows.isdigit() or not int(rows) or not name:
+            raise ConfigError(f"'{pair}' is not SIZE=SYSTEM, such as 200=tuned-200", key="--import")
+        found.append((int(rows), name))
+    if len({rows for rows, _ in found}) < 2:
+        raise ConfigError(
+            "a learning curve needs two sizes at least, four to say much", key="--import"
+        )
+    return found
+
+
+def _shots(text: str) -> list[int]:
+    parts = [part for part in text.split(",") if part]
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise ConfigError(f"'{text}' is no list of counts such as 4,16,64", key="--shots")
+    return sorted({int(part) for part in parts})

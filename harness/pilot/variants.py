@@ -1,0 +1,52 @@
+"""The systems that a pilot compares, made of those in rung.yaml."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.types import SystemSpec
+
+RECORD = "rung.json"
+
+
+def tuned(spec: SystemSpec, adapter: Path, *, name: str) -> SystemSpec:
+    """The system that is piloted, with the adapter of one training."""
+    options = {key: value for key, value in spec.options.items() if key != "recipe"}
+    return replace(spec, name=name, options={**options, "adapter": str(adapter)})
+
+
+def many_shot(spec: SystemSpec, rows: Path, k: int) -> SystemSpec:
+    """A prompt system with the first `k` training rows as its examples."""
+    examples = {**spec.options["examples"], "path": str(rows), "k": k}
+    return replace(spec, name=f"many-shot-{k}", options={**spec.options, "examples": examples})
+
+
+def on_general_skills(base: SystemSpec, adapter: Path, *, name: str) -> SystemSpec:
+    """A base system of the suite of general skills, as it is, but for the adapter."""
+    options = {**base.options, "adapter": str(_for_other_prompts(adapter))}
+    return replace(base, name=name, kind="fine_tuned", rung="fine_tuned", options=options)
+
+
+def with_model_of(spec: SystemSpec, systems: Sequence[SystemSpec]) -> list[SystemSpec]:
+    """Prompt systems on the model of `spec`; all of them where it names none."""
+    return [
+        other
+        for other in systems
+        if other.rung == "prompt" and (spec.model is None or other.model == spec.model)
+    ]
+
+
+def _for_other_prompts(adapter: Path) -> Path:
+    """A copy without samples: they hold the task's prompt to training, and this is another task."""
+    copy = adapter.with_name(f"{adapter.name}-general")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(adapter, copy)
+    record = copy / RECORD
+    if record.is_file():
+        content = json.loads(record.read_text("utf-8"))
+        record.write_text(json.dumps({**content, "samples": []}) + "\n", "utf-8")
+    return copy
