@@ -14,6 +14,7 @@ from harness.cases import content_hash
 from harness.plugin import verdicts
 from harness.plugin.calibrating import LiveSuite, difference_rows, judge_rows, label_rows
 from harness.plugin.judging import SEED
+from harness.plugin.pilots import pilot_rows
 from harness.plugin.rebuilding import kept
 from harness.plugin.together import look_together
 from harness.report import write_pages
@@ -49,6 +50,7 @@ def store_run(evaluation: Evaluation) -> None:
         for name, report in reports.items()
         if report is not None and name in evaluation.run.runs
     ]
+    document["pilots"] = pilot_rows(document, evaluation.project)
     document["verdicts"], document["project_verdict"] = verdicts.judge(
         document,
         tables,
