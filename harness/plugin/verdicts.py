@@ -12,6 +12,7 @@ from harness.error_analysis import Miss, count_categories
 from harness.escalation import RunData, verdict_rows
 from harness.escalation.outcomes_of_run import deciding_metrics
 from harness.plugin.calibrating import LiveSuite
+from harness.plugin.pilots import steps
 from harness.store import Columns, Document, RunStore, read_document
 from harness.suites import Catalogue
 from harness.training_check import TrainingCheck, readiness_of, unexamined
@@ -89,6 +90,8 @@ def judge(
         }
         for name, report in reports.items()
     }
+    for name, step in steps(project, [suite["name"] for suite in document["suites"]]).items():
+        known[name] = known.get(name, {}) | {"training": step}
     for live in suites:
         known[live.suite] = known.get(live.suite, {}) | _said(document, live)
     data = RunData(
