@@ -1,6 +1,7 @@
 """Encoders and row sets with known properties, for the tests of diversity."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,3 +81,28 @@ class Topics:
 def random_unit(rng, n, d):
     vectors = rng.standard_normal((n, d)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+class Planted:
+    """Half near-copies, 5 % leaked, 8 % wrong labels, none of them in the same row."""
+
+    def __init__(self, topics, cases, *, n=800):
+        rng = np.random.default_rng(1)
+        rows = topics.rows(n)
+        order = [int(i) for i in rng.permutation(n)]
+        half, leaked, wrong = n // 2, n // 20, (n * 8) // 100
+        self.copies = set(order[:half])
+        self.leaked = set(order[half : half + leaked])
+        self.wrong = set(order[half + leaked : half + leaked + wrong])
+        originals = order[half + leaked + wrong :]
+        clothes = [str.upper, "{}!".format, "  {} ".format, "{} ...".format]
+        for place, i in enumerate(sorted(self.copies)):
+            source = rows[originals[place % len(originals)]]
+            rows[i] = replace(rows[i], input=clothes[place % 4](source.input), output=source.output)
+        for place, i in enumerate(sorted(self.leaked)):
+            case = cases[place]
+            rows[i] = replace(rows[i], input=case.input, output=case.expected_output)
+        for i in self.wrong:
+            other = [label for label in topics.labels if label != rows[i].output]
+            rows[i] = replace(rows[i], output=str(rng.choice(other)))
+        self.rows = rows

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from diversity_sets import HashingEncoder, Topics
 
-from harness.diversity.leakage import Item
+from harness.diversity.changes import Change, load_changes, perturbed
+from harness.diversity.leakage import Item, LeakLimits
 from harness.diversity.making import (
-    Change,
     Document,
     distilled,
     keep,
     passages,
-    perturbed,
     requests,
+    rewrite_requests,
     row_to_json,
     rows_by_template,
     rows_from_outputs,
 )
 from harness.diversity.provenance import origin
+from harness.errors import CaseError
 from harness.training_rows import TrainingRow, parse_training_row
 from harness.types import Case, Output
 
@@ -156,20 +157,79 @@ def test_nothing_is_kept_of_nothing():
     assert (made.kept, made.refused) == ((), ())
 
 
-def test_outputs_of_a_stronger_system_that_pass_become_rows():
-    cases = [Case(id=str(i), input=f"question {i}", expected_output="4") for i in range(4)]
+def test_a_near_input_with_another_answer_is_kept_and_a_contradiction_is_not():
+    there = TrainingRow(input="trips over 5 km in June by Fahey", output='{"min": 5}')
+    candidates = [
+        TrainingRow(input="trips over 7 km in June by Fahey", output='{"min": 7}'),
+        TrainingRow(input="Trips over 7 km in June by Fahey!", output='{"min":7}'),
+        TrainingRow(input="trips over 5 km in June by Fahey.", output='{"min": 9}'),
+    ]
+    made = keep(
+        candidates,
+        existing=[there],
+        cases=[],
+        encoder=HashingEncoder(),
+        limits=LeakLimits(drop_cosine=0.6),
+    )
+    assert made.kept == (candidates[0],)
+    assert [r.reason for r in made.refused] == [
+        "a near-duplicate",
+        "a contradiction of another row",
+    ]
+
+
+def test_outputs_of_a_stronger_system_become_rows():
+    cases = [Case(id=str(i), input=f"question {i}", metadata={"group": "g"}) for i in range(3)]
     outputs = [
-        Output(case_id="0", epoch=0, text="4"),
-        Output(case_id="1", epoch=0, text="5"),
+        Output(case_id="0", epoch=0, text=" 4\n"),
+        Output(case_id="1", epoch=0, text="4", refused=True),
         Output(case_id="2", epoch=0, text="4", error="cut off"),
         Output(case_id="9", epoch=0, text="4"),
     ]
-    made = distilled(
-        cases, outputs, system="bigger", passed=lambda c, o: o.text == c.expected_output
+    (row,) = distilled(cases, outputs, system="bigger")
+    assert (row.input, row.output) == ("question 0", "4")
+    assert row.metadata == {
+        "group": "g",
+        "origin": "generated",
+        "generated_by": "bigger",
+        "source": "0",
+    }
+
+
+def test_a_rewritten_row_keeps_what_is_known_of_the_old_one():
+    rows = [TrainingRow(input="q", output="a", metadata={"group": "g"}, file="t.jsonl", line=3)]
+    (request,) = rewrite_requests(rows)
+    assert request.input == {"input": "q", "output": "a"}
+    written = Output(case_id=request.id, epoch=0, text="Q: p\nA: b")
+    (made,) = rows_from_outputs([written], system="writer", rewritten=[request])
+    assert (made.input, made.output) == ("p", "b")
+    assert made.metadata["group"] == "g"
+    assert made.metadata["rewritten_from"] == "t.jsonl:3"
+
+
+def test_changes_are_read_from_a_csv(tmp_path):
+    path = tmp_path / "changes.csv"
+    path.write_text("old,new,old_output,new_output\n5,7,,\n5,9,,\nbikes,customers,bikes,riders\n")
+    assert load_changes(path) == (
+        Change(old="5", new=("7", "9"), outputs={}),
+        Change(old="bikes", new=("customers",), outputs={"bikes": "bikes", "customers": "riders"}),
     )
-    assert [(r.input, r.output, r.metadata["generated_by"]) for r in made] == [
-        ("question 0", "4", "bigger")
-    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("old,nwe\n1,2\n", "Did you mean 'new'?"),
+        ("old\n1\n", "`old` and `new` are needed"),
+        ("old,new\n5,5\n", "changes.csv:2: a change needs two different words"),
+    ],
+)
+def test_changes_that_cannot_be_read_are_named(tmp_path, content, said):
+    path = tmp_path / "changes.csv"
+    path.write_text(content)
+    with pytest.raises(CaseError) as error:
+        load_changes(path)
+    assert said in str(error.value)
 
 
 def test_made_rows_are_read_back():

@@ -6,7 +6,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from diversity_sets import HashingEncoder, Topics
+from diversity_sets import HashingEncoder, Planted, Topics
 from rich.console import Console
 
 from harness.diversity import Limits, Options, examine
@@ -57,31 +57,6 @@ def texts_only(n, *, output=lambda i, t: f"{t} so it is and so it stays here", s
         TrainingRow(input=t, output=output(i, t), metadata={"author": "x", "licence": "CC0"})
         for i, t in enumerate(made)
     ]
-
-
-class Planted:
-    """Half near-copies, 5 % leaked, 8 % wrong labels, none of them in the same row."""
-
-    def __init__(self, topics, cases, *, n=800):
-        rng = np.random.default_rng(1)
-        rows = topics.rows(n)
-        order = [int(i) for i in rng.permutation(n)]
-        half, leaked, wrong = n // 2, n // 20, (n * 8) // 100
-        self.copies = set(order[:half])
-        self.leaked = set(order[half : half + leaked])
-        self.wrong = set(order[half + leaked : half + leaked + wrong])
-        originals = order[half + leaked + wrong :]
-        clothes = [str.upper, "{}!".format, "  {} ".format, "{} ...".format]
-        for place, i in enumerate(sorted(self.copies)):
-            source = rows[originals[place % len(originals)]]
-            rows[i] = replace(rows[i], input=clothes[place % 4](source.input), output=source.output)
-        for place, i in enumerate(sorted(self.leaked)):
-            case = cases[place]
-            rows[i] = replace(rows[i], input=case.input, output=case.expected_output)
-        for i in self.wrong:
-            other = [label for label in topics.labels if label != rows[i].output]
-            rows[i] = replace(rows[i], output=str(rng.choice(other)))
-        self.rows = rows
 
 
 def test_a_clean_set_is_ready_and_nothing_is_found_in_it(topics, cases):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from harness.statistics.rates import rate
 from harness.types import Encoder, Estimate
 
 PRECISION = 0.95
+SHIPPED = 0.95  # the cosine in use where nobody calibrated
 MIN_PAIRS = 100
 MIN_FOUND = 10  # a threshold that only two pairs reach has no precision worth naming
 SPLITS = 20
@@ -33,6 +34,15 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What a given threshold is worth on the pairs."""
+
+    threshold: float
+    precision: Estimate
+    recall: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """A threshold, and what it was worth on the pairs. `threshold` is None where none is precise."""
 
@@ -43,6 +53,7 @@ class Calibration:
     precision: Estimate  # on the pairs it was chosen on: optimistic
     held_out: Estimate  # chosen on one half, counted on the other
     recall: Estimate
+    now: Worth  # of the threshold that is in use
 
     @property
     def is_enough(self) -> bool:
@@ -73,19 +84,27 @@ def calibrate(
     encoder: Encoder,
     rng: np.random.Generator,
     precision: float = PRECISION,
+    shipped: float = SHIPPED,
 ) -> tuple[Calibration, ...]:
-    """Choose a threshold for each language style, and for all pairs together (style "all")."""
+    """Choose a threshold for each language style, and for all pairs together (style "all").
+
+    Parameters
+    ----------
+    shipped : float
+        The threshold in use, whose worth is told beside the chosen one's.
+    """
     vectors = encode(encoder, [p.one for p in pairs] + [p.other for p in pairs])
     cosines = np.einsum("ij,ij->i", vectors[: len(pairs)], vectors[len(pairs) :])
     truth = np.array([p.duplicate for p in pairs], dtype=bool)
     styles = np.array([p.style for p in pairs])
-    found = [calibrate_cosines(cosines, truth, rng=rng, precision=precision)]
+    found = [calibrate_cosines(cosines, truth, rng=rng, precision=precision, shipped=shipped)]
     names = sorted(set(styles.tolist()) - {""})
     for name in names if len(names) > 1 else []:
         own = styles == name
-        found.append(
-            calibrate_cosines(cosines[own], truth[own], rng=rng, precision=precision, style=name)
+        one = calibrate_cosines(
+            cosines[own], truth[own], rng=rng, precision=precision, shipped=shipped
         )
+        found.append(replace(one, style=name))
     return tuple(found)
 
 
@@ -95,22 +114,34 @@ def calibrate_cosines(
     *,
     rng: np.random.Generator,
     precision: float = PRECISION,
-    style: str = "all",
+    shipped: float = SHIPPED,
 ) -> Calibration:
     """Choose the lowest threshold from which on pairs are duplicates with the wanted precision."""
     scores, truth = np.asarray(cosines, dtype=float), np.asarray(duplicate, dtype=bool)
     if scores.shape != truth.shape or scores.ndim != 1:
         raise ValueError("there is one label for each cosine")
     threshold = _threshold(scores, truth, precision)
-    above = scores >= threshold if threshold is not None else np.zeros(len(scores), dtype=bool)
-    right, called = int((above & truth).sum()), int(above.sum())
+    chosen = _worth(scores, truth, np.inf if threshold is None else threshold)
     return Calibration(
-        style=style,
+        style="all",
         pairs=len(scores),
         duplicates=int(truth.sum()),
         threshold=threshold,
-        precision=rate(right, called),
+        precision=chosen.precision,
         held_out=_held_out(scores, truth, precision, rng),
+        recall=chosen.recall,
+        now=_worth(scores, truth, shipped),
+    )
+
+
+def _worth(
+    scores: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], threshold: float
+) -> Worth:
+    above = scores >= threshold
+    right = int((above & truth).sum())
+    return Worth(
+        threshold=threshold,
+        precision=rate(right, int(above.sum())),
         recall=rate(right, int(truth.sum())),
     )
 

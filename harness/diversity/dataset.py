@@ -104,7 +104,8 @@ class Dataset:
         found: float | None = self._recall(
             "mean_cosine", [], lambda: mean_cosine(self._data.vectors)
         )
-        return self._note("mean_cosine", found)
+        self._note("mean_cosine", found)
+        return found
 
     @cached_property
     def duplicates(self) -> DuplicateGroups:
@@ -161,7 +162,8 @@ class Dataset:
             return drift(self._data.vectors, vectors, rng=self._rng()).auc
 
         found: float | None = self._recall("drift", [texts], auc)
-        return self._note("drift", found)
+        self._note("drift", found)
+        return found
 
     @cached_property
     def report(self) -> DataReport:
@@ -177,7 +179,9 @@ class Dataset:
     @property
     def ready(self) -> bool:
         """Whether nothing stands in the way of training on these rows."""
-        return bool(self._note("ready", not self.reasons))
+        ready = not self.reasons
+        self._note("ready", ready)
+        return ready
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -205,9 +209,8 @@ class Dataset:
         self._note(name, found.value)
         return Measure(found)
 
-    def _note(self, name: str, value: Any) -> Any:
+    def _note(self, name: str, value: float | int | bool | None) -> None:
         self.measured[name] = value
-        return value
 
     def _recall(self, name: str, parts: Sequence[object], compute: Callable[[], Any]) -> Any:
         if self._memory is None:

@@ -138,13 +138,15 @@ def _not_measured(cases: Cases, options: Options) -> tuple[str, ...]:
         absent.append("leakage: no eval suite was given")
     if not options.production:
         absent.append(
-            "coverage of production: no production queries were given"
+            "coverage of production: no production queries were given (--production FILE)"
             + ("; the eval cases stand in for them" if cases.refs else "")
         )
     if not options.production and not options.pool:
-        absent.append("what to label next: there are no unlabelled texts to choose from")
+        absent.append(
+            "what to label next: there are no unlabelled texts to choose from (--pool FILE)"
+        )
     if options.window is None or options.count_tokens is None:
-        absent.append("truncation: the model's window and tokenizer are not known")
+        absent.append("truncation: the model's window and tokenizer are not known (--model NAME)")
     if not options.vocabulary:
-        absent.append("coverage of operators, tools and labels: none were named")
+        absent.append("coverage of operators, tools and labels: the suite names none")
     return tuple(absent)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from harness.diversity.labels import SHORT_ANSWER_WORDS
 from harness.diversity.leakage import Item, LeakLimits, find_leaks
-from harness.diversity.neighbours import nearest
-from harness.diversity.plain_text import normal
+from harness.diversity.plain_text import answer_key, is_structured, normal
 from harness.diversity.vectors import FloatArray, encode
 from harness.training_rows import TrainingRow, text_of
 from harness.types import Case, Encoder, Output
@@ -30,24 +30,6 @@ class Document:
 
     name: str
     text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One change of an input that has to change the output with it.
-
-    `old` is looked for in the input as a whole word. It becomes each of `new` in turn, in the input
-    and wherever it stands in the output; `outputs` says what it is called there when that differs.
-    """
-
-    old: str
-    new: tuple[str, ...]
-    outputs: Mapping[str, str] | None = None  # input word -> word of the output
-
-    def __post_init__(self) -> None:
-        """Refuse a change into itself."""
-        if not self.old or self.old in self.new:
-            raise ValueError(f"a change needs another word than '{self.old}'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,57 +85,64 @@ def requests(documents: Iterable[Document]) -> tuple[Case, ...]:
     )
 
 
-def rows_from_outputs(outputs: Iterable[Output], *, system: str) -> Iterator[TrainingRow]:
+def rewrite_requests(rows: Iterable[TrainingRow]) -> tuple[Case, ...]:
+    """Cases that ask a system to rewrite rows: another input, and the output that belongs to it."""
+    return tuple(
+        Case(
+            id=row.where or f"row {number}",
+            input={"input": row.input, "output": row.output or ""},
+            metadata=row.metadata,
+        )
+        for number, row in enumerate(rows, start=1)
+    )
+
+
+def rows_from_outputs(
+    outputs: Iterable[Output], *, system: str, rewritten: Sequence[Case] = ()
+) -> Iterator[TrainingRow]:
     """Read the question-answer pairs that a system wrote: JSON, JSON lines, or `Q: ... A: ...`.
 
     An output with an error, a refusal or nothing readable gives no rows.
+
+    Parameters
+    ----------
+    rewritten : sequence of Case
+        The requests, where rows were rewritten: a new row keeps what is known of the old one.
     """
+    known = {case.id: case for case in rewritten}
     for output in outputs:
         if output.error is not None or output.refused:
             continue
-        for question, answer in _pairs(output.text):
-            made = {"origin": "generated", "generated_by": system, "source": output.case_id}
+        old = known.get(output.case_id)
+        for question, answer in read_pairs(output.text):
+            made = {
+                **(old.metadata if old is not None else {}),
+                "origin": "generated",
+                "generated_by": system,
+                "source" if old is None else "rewritten_from": output.case_id,
+            }
             yield TrainingRow(input=question, output=answer, metadata=made)
 
 
 def distilled(
-    cases: Sequence[Case],
-    outputs: Iterable[Output],
-    *,
-    system: str,
-    passed: Callable[[Case, Output], bool],
+    cases: Sequence[Case], outputs: Iterable[Output], *, system: str
 ) -> Iterator[TrainingRow]:
-    """Make a stronger system's outputs that pass the assertions into rows.
+    """Make a stronger system's outputs into rows, for `keep` to hold against the assertions.
 
     The cases are training inputs: those of an eval suite would leak.
     """
     by_id = {case.id: case for case in cases}
     for output in outputs:
         case = by_id.get(output.case_id)
-        if case is None or output.error is not None or output.refused or not passed(case, output):
+        if case is None or output.error is not None or output.refused:
             continue
-        made = {"origin": "generated", "generated_by": system, "source": case.id}
-        yield TrainingRow(input=text_of(case.input), output=output.text, metadata=made)
-
-
-def perturbed(
-    rows: Iterable[TrainingRow],
-    changes: Sequence[Change],
-    *,
-    rng: np.random.Generator,
-    each: int = 1,
-) -> Iterator[TrainingRow]:
-    """Change rows so that their output changes in accordance.
-
-    A row whose output does not hold what was changed in its input is left alone: nobody can tell what
-    its output would be.
-    """
-    for row in rows:
-        found = [
-            made for change in changes for new in change.new if (made := _changed(row, change, new))
-        ]
-        picked = rng.permutation(len(found))[:each]
-        yield from (found[i] for i in picked)
+        made = {
+            **case.metadata,
+            "origin": "generated",
+            "generated_by": system,
+            "source": case.id,
+        }
+        yield TrainingRow(input=text_of(case.input), output=output.text.strip(), metadata=made)
 
 
 def keep(
@@ -184,21 +173,16 @@ def keep(
     items = [Item(input=r.input, answer=r.output) for r in candidates]
     for leak in find_leaks(items, cases, vectors=(vectors, case_vectors), limits=limits):
         reasons[leak.row] = reasons[leak.row] or f"may hold an eval case ({leak.kind})"
-    known = {(normal(row.input)): row for row in existing}
-    known_vectors = encode(encoder, list(known))
-    near = nearest(vectors, known_vectors, k=1)[0][:, 0] if known else np.full(len(vectors), -1.0)
-    kept: list[int] = []
+    there = _There(existing, encode(encoder, [row.input for row in existing]))
+    kept = _There((), vectors[:0])
     for number, row in enumerate(candidates):
-        if reasons[number] is None and (
-            normal(row.input) in known
-            or near[number] >= limits.drop_cosine
-            or _is_copy(vectors, number, kept, limits.drop_cosine)
-        ):
-            reasons[number] = "a near-duplicate"
         if reasons[number] is None:
-            kept.append(number)
+            at = (row, vectors[number], limits.drop_cosine)
+            reasons[number] = there.copy_of(*at) or kept.copy_of(*at)
+        if reasons[number] is None:
+            kept.add(row, vectors[number])
     return Made(
-        kept=tuple(candidates[number] for number in kept),
+        kept=tuple(kept.rows),
         refused=tuple(
             Refused(row=row, reason=reason)
             for row, reason in zip(candidates, reasons, strict=True)
@@ -218,39 +202,43 @@ def _refusal(row: TrainingRow, predicates: Sequence[Predicate]) -> str | None:
     return next((reason for check in predicates if (reason := check(row)) is not None), None)
 
 
-def _is_copy(vectors: FloatArray, number: int, kept: list[int], threshold: float) -> bool:
-    return bool(kept) and float((vectors[kept] @ vectors[number]).max()) >= threshold
+class _There:
+    """Rows that are there already: what would copy or contradict one of them is not wanted."""
+
+    def __init__(self, rows: Sequence[TrainingRow], vectors: FloatArray) -> None:
+        self.rows = list(rows)
+        self._vectors = list(vectors)
+        self._by_text = {normal(row.input): row for row in rows}
+
+    def add(self, row: TrainingRow, vector: FloatArray) -> None:
+        """Take a row in."""
+        self.rows.append(row)
+        self._vectors.append(vector)
+        self._by_text[normal(row.input)] = row
+
+    def copy_of(self, row: TrainingRow, vector: FloatArray, threshold: float) -> str | None:
+        """Say what a row repeats, or None. A near input with another answer teaches the difference."""
+        if not self.rows:
+            return None
+        same = self._by_text.get(normal(row.input))
+        if same is not None:
+            return "a near-duplicate" if _agree(row, same) else "a contradiction of another row"
+        near = np.flatnonzero(np.stack(self._vectors) @ vector >= threshold)
+        copies = any(_agree(row, self.rows[int(place)]) for place in near)
+        return "a near-duplicate" if copies else None
 
 
-def _changed(row: TrainingRow, change: Change, new: str) -> TrainingRow | None:
-    in_output = (change.outputs or {}).get(change.old, change.old)
-    put = (change.outputs or {}).get(new, new)
-    find, find_output = _whole(change.old), _whole(in_output)
-    if row.output is None or not find.search(row.input) or not find_output.search(row.output):
-        return None
-    made = {
-        **row.metadata,
-        "origin": "generated",
-        "generated_by": "perturbation",
-        "rewritten_from": row.where or row.input[:80],
-        "change": f"{change.old} -> {new}",
-    }
-    return replace(
-        row,
-        input=find.sub(lambda _: new, row.input),
-        output=find_output.sub(lambda _: put, row.output),
-        metadata=made,
-        id=None,
-        file=None,
-        line=None,
-    )
+def _agree(one: TrainingRow, other: TrainingRow) -> bool:
+    a, b = one.output or "", other.output or ""
+    if not a or not b or answer_key(a) == answer_key(b):
+        return True
+    # Long texts may say the same in other words: then one of the two rows is enough.
+    words = min(len(a.split()), len(b.split()))
+    return words > SHORT_ANSWER_WORDS and not is_structured(a) and not is_structured(b)
 
 
-def _whole(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
+def read_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Read questions with their answers: JSON, JSON lines, or blocks of `Q: ...` and `A: ...`."""
     found = _json_pairs(text)
     yield from found or _BLOCK.findall(text)
 

@@ -80,6 +80,10 @@ def _measures(report: DataReport) -> Table:
     if lengths is not None:
         note = f"95 % have at most {lengths.p95:g}, the longest {lengths.longest:,}"
         table.add_row(f"input {lengths.unit}", f"{lengths.median:g}", note)
+    audit = report.answers.audit
+    if audit is not None and audit.upper is not None:
+        note = f"at most, at 95 %; {len(audit.wrong)} of {audit.audited} in a random sample"
+        table.add_row("wrong outputs", f"{audit.upper:.0%}", note)
     origins = report.contents.provenance.origins
     table.add_row("origin", "", ", ".join(f"{name} {count:,}" for name, count in origins.items()))
     return table

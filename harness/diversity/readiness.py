@@ -28,6 +28,7 @@ def judge(report: DataReport) -> tuple[Finding, ...]:
         )
     found = [
         *_leakage(report),
+        *_other_leaks(report),
         *_missing(report),
         *_copies(report),
         *_coverage(report),
@@ -71,6 +72,20 @@ def _leakage(report: DataReport) -> Iterator[Finding]:
         )
 
 
+def _other_leaks(report: DataReport) -> Iterator[Finding]:
+    for name, leaks in report.reach.other_leaks.items():
+        sure = {report.cases[leak.case] for leak in leaks if leak.action == "drop"}
+        if sure:
+            suites = sorted({case.suite for case in sure})
+            yield Finding(
+                kind="leaked_examples",
+                severity="warns",
+                message=f"{_cases(len(sure))} of {', '.join(suites)} stand in the {name}",
+                fix="Take them out of the examples: a system that is shown a case is not tested by it.",
+                worth=len(sure) / len(report.cases),
+            )
+
+
 def _missing(report: DataReport) -> Iterator[Finding]:
     if report.contents.missing:
         yield Finding(
@@ -109,7 +124,7 @@ def _coverage(report: DataReport) -> Iterator[Finding]:
         yield Finding(
             kind="coverage",
             severity="warns" if covered else "blocks",
-            message=f"{len(holes)} kinds of query have fewer than 3 examples "
+            message=f"{_kinds(len(holes))} fewer than 3 examples "
             f"({found.clusters_covered:.0%} of the kinds are covered): {names}",
             fix="Label examples of these kinds; the next rows to label are listed.",
             worth=sum(hole.share for hole in holes),
@@ -243,3 +258,11 @@ def _size(report: DataReport) -> Iterator[Finding]:
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count:,} cases"
+
+
+def _kinds(count: int) -> str:
+    return "1 kind of query has" if count == 1 else f"{count:,} kinds of query have"

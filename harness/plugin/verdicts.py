@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.config import Project, State
+from harness.config import Project
 from harness.desk.evidence import with_causes
 from harness.desk.verdicts import label_parts
 from harness.error_analysis import Miss, count_categories
@@ -66,7 +66,7 @@ def training_reports(project: Project) -> dict[str, dict[str, Any] | None]:
     catalogue = Catalogue()
     catalogue.find([project.folder])
     suites = {suite.name: suite.cases for suite in catalogue.suites.values()}
-    check = TrainingCheck(State(project.root).data, encoder_name=project.encoder)
+    check = TrainingCheck(project)
     return {name: check.find(file, suites, suite=name) for name, file in files.items()}
 
 
