@@ -299,6 +299,39 @@ class TestAReviewerIsBlind:
         assert swapped.translate(marks) == pages["x"].translate(marks)
         assert len(pages["x"]) == len(pages["y"])
 
+    def test_no_request_does_more_work_for_one_system_than_for_the_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What tells systems apart beside an answer's text would tell in the time it takes."""
+        looked_at: list[tuple[str, str]] = []
+
+        def spied(name: str) -> None:
+            real = getattr(RunOutputs, name)
+
+            def look(outputs: RunOutputs, suite: str, system: str, place: object) -> object:
+                looked_at.append((name, system))
+                return real(outputs, suite, system, place)
+
+            monkeypatch.setattr(RunOutputs, name, look)
+
+        browser = let_in(review(tmp_path))
+        for name in ("output", "text", "item", "scores"):
+            spied(name)
+        for _ in range(2):  # the second time as the first: nothing is kept of either
+            looked_at.clear()
+            page = browser.get("/")
+            assert sorted(looked_at) == sorted(("output", system) for system in SYSTEMS)
+        pair = re.search(r'data-at="(\w+)"', page.text)[1]
+        sides = []
+        for part in ("0", "1"):
+            looked_at.clear()
+            answer = browser.get(f"/text?pair={pair}&part={part}")
+            sides.append((looked_at[0][1], dict(answer.headers) | {"content-length": ""}))
+            # The text alone: passages and steps are there for one of the two, and take time to read.
+            assert [name for name, _ in looked_at] == ["text"]
+        assert {system for system, _ in sides} == set(SYSTEMS)
+        assert sides[0][1] == sides[1][1]
+
     def test_names_of_pairs_say_nothing_and_are_each_persons_own(self, tmp_path: Path) -> None:
         app = review(tmp_path)
         names = [
