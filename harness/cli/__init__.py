@@ -26,6 +26,7 @@ VERBS = {
         "harness.cli.audit:audit_gates",
         "How often your own gates cry wolf, or sleep.",
     ),
+    "calibrate": ("harness.cli.audit:audit_gates", "The same as audit-gates."),
     "data": ("harness.cli.data:data", "Diversity, duplicates, leaks; is this worth training on?"),
     "train": ("harness.cli.train:train", "Train a system's adapter by its recipe."),
     "pilot": ("harness.cli.pilot:pilot", "Would tuning reach the target? LoRA at nested sizes."),

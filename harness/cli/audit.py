@@ -29,6 +29,7 @@ def audit_gates(run: str, builds: int, seed: int, as_json: bool) -> None:
 
     \b
     pytest evals/ --epochs 5 && rung audit-gates
+    rung calibrate latest --builds 1000        the same by its other name
     """
     workspace = Workspace()
     folder = workspace.store.find(run)

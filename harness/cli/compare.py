@@ -5,23 +5,39 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from harness.cli.workspace import Workspace
-from harness.comparison import Change, Names, Pairs, adjust, changed_parts, compare_pairs, pair
+from harness.comparison import (
+    Change,
+    Names,
+    Pairs,
+    adjust,
+    changed_parts,
+    compare_pairs,
+    compare_slices,
+    pair,
+    worst_case_difference,
+)
 from harness.errors import ConfigError, StoreError, nearest
+from harness.gates import Comparability, comparability
+from harness.measured import measured_in
 from harness.statistics.outcomes import Outcomes
 from harness.store import Document, RunStore, ScoreTable, read_document, read_scores, read_table
 from harness.types import Comparison
 
 FLIPS_SHOWN = 10
+SEED = 0  # of permutations and bootstraps
+WORDS = ("not the same in both", "in the second run only", "in the first run only")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
     """One side of a comparison: a system of a run; without a system, all of them."""
 
@@ -36,15 +52,39 @@ class Side:
         rows = [s for s in self.document["systems"] if s["name"] == system]
         return dict(rows[0]["parts"]) if rows else {}
 
+    @cached_property
+    def cases(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
+        """Return the rows of the run's cases by suite and id; the blessed run keeps none."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        try:
+            rows = read_table(self.folder, "cases")
+        except StoreError:
+            return {}
+        for row in rows:
+            found.setdefault(row["suite"], {})[row["case"]] = row
+        return found
+
+    def groups(self, suite: str) -> dict[str, str] | None:
+        """Return the cluster of each case; None where every case stands alone, or none is known."""
+        info = [s for s in self.document["suites"] if s["name"] == suite]
+        key = (info[0].get("cluster") if info else None) or "group"
+        named = {
+            case: json.loads(row["metadata"] or "{}").get(key)
+            for case, row in self.cases.get(suite, {}).items()
+        }
+        groups = {case: str(g) if g is not None else f"case:{case}" for case, g in named.items()}
+        return groups if len(set(groups.values())) < len(groups) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One comparison with its flips and what changed between the systems."""
+    """One comparison with what it was made of."""
 
     comparison: Comparison
-    lost: tuple[str, ...]
-    gained: tuple[str, ...]
-    unpaired: tuple[str, ...]
+    pairs: Pairs
+    graded: bool
+    missing: int  # outputs unscored or errored on either side
+    bounds: tuple[float, float] | None  # of the difference, by what the missing ones might be
 
 
 @click.command(short_help="Two runs or two systems.")
@@ -55,6 +95,9 @@ class Row:
 def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     """Compare B with A: two runs, or two systems of one run.
 
+    Flips come first, then the difference, the tags that stand out, and what changed. Cases and
+    metrics that are not the same in both are left out, and named.
+
     \b
     rung compare baseline latest
     rung compare zero-shot few-shot
@@ -62,17 +105,24 @@ def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     """
     store = Workspace().store
     first, second = _side(store, a, run_name), _side(store, b, run_name)
-    rows = list(_rows(first, second))
+    overlap = _overlap(first, second)
+    rows = list(_rows(first, second, overlap))
     if not rows:
-        raise ConfigError(f"'{a}' and '{b}' have no suite and metric in common")
-    adjusted = adjust([row.comparison for row in rows])
+        raise ConfigError(f"'{a}' and '{b}' have no suite, metric and case in common")
+    rows = [
+        replace(row, comparison=found)
+        for row, found in zip(rows, adjust([row.comparison for row in rows]), strict=True)
+    ]
     changes = _changes(first, second)
+    differences = {name: found.in_words(*WORDS) for name, found in overlap.items()}
+    slices = list(_slices(second, rows))
     if as_json:
-        click.echo(json.dumps(_document(rows, adjusted, changes), indent=1))
+        click.echo(json.dumps(_document(rows, slices, changes, differences), indent=1))
         return
-    for row, comparison in zip(rows, adjusted, strict=True):
-        _show(row, comparison)
-    _show_slices(first, second)
+    for row in rows:
+        _show(row)
+    _show_slices(slices)
+    _show_left_out(differences)
     _show_changes(changes)
 
 
@@ -118,40 +168,56 @@ def _pairs_of_systems(first: Side, second: Side) -> Iterator[tuple[str, str]]:
     yield from ((s["name"], s["name"]) for s in first.document["systems"] if s["name"] in names)
 
 
-def _matched(first: Side, second: Side) -> Iterator[tuple[Names, Pairs]]:
+def _overlap(first: Side, second: Side) -> dict[str, Comparability]:
+    """Return what both runs measured of each suite that both have."""
+    before, after = (measured_in(side.folder, side.document) for side in (first, second))
+    return {name: comparability(before[name], after[name]) for name in before if name in after}
+
+
+def _rows(first: Side, second: Side, overlap: Mapping[str, Comparability]) -> Iterator[Row]:
+    rng = np.random.default_rng(SEED)
     for before, after in _pairs_of_systems(first, second):
         for suite, metric, system in first.scores:
             other = second.scores.get((suite, metric, after))
-            if system == before and other:
-                graded = any(
-                    e["kind"] == "mean"
-                    for e in second.document["estimates"]
-                    if (e["suite"], e["metric"]) == (suite, metric)
-                )
-                names = Names(
-                    suite=suite,
-                    metric=metric,
-                    baseline=f"{first.run}:{before}" if before == after else before,
-                    candidate=f"{second.run}:{after}" if before == after else after,
-                )
-                yield (
-                    names,
-                    pair(
-                        Outcomes.from_scores(first.scores[suite, metric, before], graded=graded),
-                        Outcomes.from_scores(other, graded=graded),
-                    ),
-                )
+            same = overlap.get(suite)
+            if system != before or not other or same is None or metric not in same.metrics:
+                continue
+            names = Names(
+                suite=suite,
+                metric=metric,
+                baseline=f"{first.run}:{before}" if before == after else before,
+                candidate=f"{second.run}:{after}" if before == after else after,
+            )
+            graded = any(
+                e["kind"] == "mean"
+                for e in second.document["estimates"]
+                if (e["suite"], e["metric"]) == (suite, metric)
+            )
+            kept = set(same.cases)
+            was, now = (
+                Outcomes.from_scores((s for s in scores if s.case_id in kept), graded=graded)
+                for scores in (first.scores[suite, metric, before], other)
+            )
+            yield _row(names, was, now, groups=second.groups(suite), rng=rng)
 
 
-def _rows(first: Side, second: Side) -> Iterator[Row]:
-    for names, pairs in _matched(first, second):
-        gained, lost = pairs.flips()
-        yield Row(
-            comparison=compare_pairs(pairs, names=names),
-            lost=lost,
-            gained=gained,
-            unpaired=pairs.unpaired,
-        )
+def _row(
+    names: Names,
+    before: Outcomes,
+    after: Outcomes,
+    *,
+    groups: Mapping[str, str] | None,
+    rng: np.random.Generator,
+) -> Row:
+    pairs = pair(before, after, groups=groups)
+    missing = int(before.missing.sum() + after.missing.sum())
+    return Row(
+        comparison=compare_pairs(pairs, names=names, rng=rng),
+        pairs=pairs,
+        graded=after.values is not None,
+        missing=missing,
+        bounds=worst_case_difference(before, after) if missing else None,
+    )
 
 
 def _changes(first: Side, second: Side) -> dict[str, tuple[Change, ...]]:
@@ -163,27 +229,48 @@ def _changes(first: Side, second: Side) -> dict[str, tuple[Change, ...]]:
     return found
 
 
-def _show(row: Row, found: Comparison) -> None:
+def _show(row: Row) -> None:
+    found = row.comparison
     click.secho(f"{found.suite} · {found.metric}: {found.baseline} -> {found.candidate}", bold=True)
-    click.echo(f"  gained {found.gained}, lost {found.lost}, tied {found.tied}{_unpaired(row)}")
-    if found.difference is not None and found.low is not None and found.high is not None:
-        click.echo(
-            f"  difference {100 * found.difference:+.1f} points"
-            f" ({100 * found.low:+.1f} to {100 * found.high:+.1f}, {found.method}){_chance(found)}"
-        )
-    if found.state == "open":
-        least = f"; {100 * found.mde:.1f} points would have been seen" if found.mde else ""
-        click.echo(f"  no difference found{least}")
-    else:
-        click.echo(f"  {'better' if found.state == 'above' else 'worse'}, beyond chance")
-    for word, ids in (("lost", row.lost), ("gained", row.gained)):
+    gained, lost = row.pairs.flips()
+    unpaired = row.pairs.unpaired
+    more = f", unpaired {len(unpaired):,}" if unpaired else ""
+    click.echo(f"  gained {found.gained:,}, lost {found.lost:,}, tied {found.tied:,}{more}")
+    for word, ids in (("lost", lost), ("gained", gained), ("unpaired", unpaired)):
         if ids:
-            more = f" and {len(ids) - FLIPS_SHOWN} more" if len(ids) > FLIPS_SHOWN else ""
-            click.echo(f"  {word}: {', '.join(ids[:FLIPS_SHOWN])}{more}")
+            rest = f" and {len(ids) - FLIPS_SHOWN:,} more" if len(ids) > FLIPS_SHOWN else ""
+            click.echo(f"  {word}: {', '.join(ids[:FLIPS_SHOWN])}{rest}")
+    if found.difference is None:
+        click.echo("  no case has a score on both sides")
+    else:
+        limits = ""
+        if found.low is not None and found.high is not None:
+            limits = f" ({_amount(row, found.low)} to {_amount(row, found.high)}; {found.method})"
+        click.echo(
+            f"  difference {_amount(row, found.difference, unit=True)}{limits}"
+            f" on {len(row.pairs.case_ids):,} cases{_chance(found)}"
+        )
+        click.echo(f"  {_finding(row)}")
+    if row.bounds is not None:
+        low, high = (_amount(row, bound, unit=True) for bound in row.bounds)
+        click.echo(f"  {row.missing:,} outputs unscored or errored: at worst {low}, at best {high}")
 
 
-def _unpaired(row: Row) -> str:
-    return f", unpaired {len(row.unpaired)}" if row.unpaired else ""
+def _finding(row: Row) -> str:
+    found = row.comparison
+    if found.state != "open":
+        return "better, beyond chance" if found.state == "above" else "worse, beyond chance"
+    if found.mde is None:
+        return "no difference found"
+    least = _amount(row, found.mde, unit=True).lstrip("+")
+    return f"no difference found; {least} would have been seen 9 times in 10"
+
+
+def _amount(row: Row, value: float, *, unit: bool = False) -> str:
+    """Write a difference: of rates in points, of graded scores as it is."""
+    if row.graded:
+        return f"{value:+.3g}"
+    return f"{100 * value:+.1f}" + (" points" if unit else "")
 
 
 def _chance(found: Comparison) -> str:
@@ -192,22 +279,38 @@ def _chance(found: Comparison) -> str:
     return f", p = {found.pvalue:.3g}, corrected {found.pvalue_adjusted:.3g}"
 
 
-def _show_slices(first: Side, second: Side) -> None:
-    """Show the tags whose difference stands out, by Benjamini-Hochberg."""
-    from harness.comparison import compare_slices
+def _slices(second: Side, rows: list[Row]) -> Iterator[tuple[str, Row]]:
+    """Compare within each tag, by Benjamini-Hochberg."""
+    for row in rows:
+        cases = second.cases.get(row.comparison.suite, {})
+        tags = {case: json.loads(found["tags"] or "[]") for case, found in cases.items()}
+        names = Names(**{f.name: getattr(row.comparison, f.name) for f in fields(Names)})
+        for tag, found in compare_slices(row.pairs, tags, names=names).items():
+            yield tag, replace(row, comparison=found)
 
-    try:
-        rows = read_table(second.folder, "cases")
-    except StoreError:
-        return  # the blessed run keeps no cases
-    for names, pairs in _matched(first, second):
-        tags = {r["case"]: json.loads(r["tags"]) for r in rows if r["suite"] == names.suite}
-        for tag, found in compare_slices(pairs, tags, names=names).items():
-            if found.state != "open" and found.difference is not None:
-                click.echo(
-                    f"  {names.suite} · {names.metric}, tag {tag}:"
-                    f" {100 * found.difference:+.1f} points on {found.gained + found.lost + found.tied}"
-                )
+
+def _show_slices(slices: list[tuple[str, Row]]) -> None:
+    if not slices:
+        return
+    standing = [(tag, row) for tag, row in slices if row.comparison.state != "open"]
+    click.secho("tags (exploratory, by Benjamini-Hochberg)", bold=True)
+    for tag, row in standing:
+        found = row.comparison
+        n = found.gained + found.lost + found.tied
+        click.echo(
+            f"  {found.suite} · {found.metric}, {tag}: {found.baseline} -> {found.candidate}"
+            f" {_amount(row, found.difference or 0.0, unit=True)} on {n:,} cases"
+        )
+    if not standing:
+        click.echo(f"  no difference found in any of {len(slices):,}")
+
+
+def _show_left_out(differences: Mapping[str, tuple[str, ...]]) -> None:
+    for suite, lines in differences.items():
+        if lines:
+            click.secho(f"left out of {suite}", bold=True)
+        for line in lines:
+            click.echo(f"  {line}")
 
 
 def _show_changes(changes: Mapping[str, tuple[Change, ...]]) -> None:
@@ -225,13 +328,25 @@ def _show_changes(changes: Mapping[str, tuple[Change, ...]]) -> None:
 
 
 def _document(
-    rows: list[Row], adjusted: list[Comparison], changes: Mapping[str, tuple[Change, ...]]
+    rows: list[Row],
+    slices: list[tuple[str, Row]],
+    changes: Mapping[str, tuple[Change, ...]],
+    differences: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Any]:
     return {
-        "comparisons": [
-            asdict(found)
-            | {"lost_cases": row.lost, "gained_cases": row.gained, "unpaired_cases": row.unpaired}
-            for row, found in zip(rows, adjusted, strict=True)
-        ],
+        "comparisons": [_as_json(row) for row in rows],
+        "slices": [{"tag": tag} | asdict(row.comparison) for tag, row in slices],
+        "left_out": differences,
         "changes": {name: [asdict(c) for c in parts] for name, parts in changes.items()},
+    }
+
+
+def _as_json(row: Row) -> dict[str, Any]:
+    gained, lost = row.pairs.flips()
+    return asdict(row.comparison) | {
+        "lost_cases": lost,
+        "gained_cases": gained,
+        "unpaired_cases": row.pairs.unpaired,
+        "missing": row.missing,
+        "worst_case": row.bounds,
     }

@@ -82,8 +82,11 @@ def _line(row: dict[str, Any]) -> str:
 
 @click.command(short_help="Render a stored run again.")
 @click.argument("run", default="latest")
-@click.option("--compare", "before", metavar="RUN", help="Write the page of RUN against this one.")
-def report(run: str, before: str | None) -> None:
+@click.option("--baseline", metavar="RUN", help="Compare with this one, not the blessed one.")
+@click.option(
+    "--compare", "before", metavar="RUN", help="Write a page of its own against this one."
+)
+def report(run: str, baseline: str | None, before: str | None) -> None:
     """Write report.html and summary.md of RUN (default: latest) again, also of an older schema.
 
     \b
@@ -99,7 +102,7 @@ def report(run: str, before: str | None) -> None:
     if before is not None:
         click.echo(str(write_comparison(store.find(before), folder)))
         return
-    write_pages(folder)
+    write_pages(folder, baseline=None if baseline is None else store.find(baseline))
     click.echo(str(folder / "report.html"))
 
 

@@ -111,6 +111,22 @@ def read_run(folder: Path) -> RunData:
     )
 
 
+def named(run: RunData) -> RunData:
+    """Call a run by its id where others are compared with it."""
+    return replace(run, called=f"run {run.document.get('run_id') or run.folder.name}")
+
+
+def read_baseline(reports: Path, run_id: str | None) -> RunData | None:
+    """Read the run that another was compared with: the blessed one, or one that is still stored."""
+    blessed = read_blessed(reports)
+    if run_id is None or (blessed is not None and blessed.document.get("run_id") == run_id):
+        return blessed
+    try:
+        return named(read_run(reports / Path(run_id).name))
+    except StoreError:
+        return blessed
+
+
 def read_blessed(reports: Path) -> RunData | None:
     """Read the blessed run beside the stored ones, or None where there is none to be read.
 

@@ -1,0 +1,215 @@
+"""The baseline from outside: what may be blessed, what is compared, and what is left out and named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sample_project import SampleProject
+
+from harness.cli import rung
+
+BODY = (
+    '@pytest.mark.gate(no_worse_than="baseline")\n'
+    "def test_right(case, output):\n    assert output.text == case.expected_output\n"
+)
+OTHER = "\n\ndef test_short(output):\n    assert len(output.text) < 3\n"
+
+
+def call(*arguments: str) -> Result:
+    """Run a verb in this process."""
+    return CliRunner().invoke(rung, list(arguments))
+
+
+def told(result: Result) -> str:
+    """What a verb that failed says."""
+    assert result.exception is not None
+    return str(result.exception)
+
+
+def compared(*arguments: str) -> dict[str, Any]:
+    return dict(json.loads(call("compare", *arguments, "--json").stdout))
+
+
+def edit(project: SampleProject, name: str, before: str, after: str) -> None:
+    file = project.evals / name
+    file.write_text(file.read_text().replace(before, after))
+
+
+@pytest.fixture
+def ran(project: SampleProject, answers) -> SampleProject:
+    project.suite(BODY + OTHER, systems={"a": answers(1)})
+    assert project.run().ret == 0
+    return project
+
+
+class TestBlessing:
+    def test_a_run_of_the_suites_as_they_are_becomes_the_baseline(self, ran: SampleProject) -> None:
+        assert call("bless", "latest").exit_code == 0
+        names = {file.name for file in (ran.folder / "reports" / "baseline").iterdir()}
+        assert names == {"run.json", "scores.parquet", "hashes.parquet"}
+
+    @pytest.mark.parametrize(
+        ("file", "before", "after", "said"),
+        [
+            ("toy.jsonl", '"question c3"', '"another"', "1 case changed since the run: c3"),
+            (
+                "toy.jsonl",
+                '"yes"',
+                '"no"',
+                "10 cases changed since the run: c0, c1, c2, c3, c4, ...",
+            ),
+            ("toy.jsonl", '"c3"', '"d3"', "1 case not in the run: d3"),
+            ("toy.jsonl", '"c3"', '"d3"', "1 case in the run only: c3"),
+            ("test_toy.py", "< 3", "< 4", "1 metric changed since the run: short"),
+            ("test_toy.py", "test_short", "test_brief", "1 metric not in the run: brief"),
+            ("test_toy.py", "test_short", "test_brief", "1 metric in the run only: short"),
+        ],
+    )
+    def test_a_run_of_other_cases_or_metrics_is_refused_with_a_list(
+        self, ran: SampleProject, file, before, after, said
+    ) -> None:
+        edit(ran, file, before, after)
+        assert f"toy: {said}" in told(call("bless", "latest"))
+        assert not (ran.folder / "reports" / "baseline").exists()
+        assert call("bless", "latest", "--force").exit_code == 0
+
+    def test_a_suite_that_is_gone_is_named(self, ran: SampleProject) -> None:
+        (ran.evals / "test_toy.py").rename(ran.evals / "test_other.py")
+        text = told(call("bless", "latest"))
+        assert "toy: there is no such suite now" in text
+        assert "other: not in the run" in text
+
+    @pytest.mark.parametrize(
+        "metric",
+        [
+            "@pytest.mark.parametrize('word', ['yes', 'no'])\n"
+            "def test_word(output, word):\n    assert output.text == word  # a comment\n",
+            "class TestMore:\n    def test_inside(self, output):\n        assert output.text\n",
+            "@pytest.mark.gate(\n    at_least=0.1,\n)\ndef test_long(output):\n    assert output.text\n\n# end\n",
+        ],
+    )
+    def test_every_kind_of_metric_is_recognised_by_its_source(
+        self, project: SampleProject, answers, metric: str
+    ) -> None:
+        project.suite(metric, systems={"a": answers()})
+        project.run()
+        result = call("bless", "latest")
+        assert result.exit_code == 0, result.exception
+
+    def test_a_forced_baseline_is_compared_on_what_both_have(self, ran: SampleProject) -> None:
+        edit(ran, "toy.jsonl", '"question c3"', '"another"')
+        call("bless", "latest", "--force")
+        ran.run()
+        document = ran.document()
+        assert document["baseline_differences"] == {
+            "toy": ["1 case changed since the baseline: c3"]
+        }
+        assert {c["tied"] for c in document["comparisons"]} == {9}
+        assert [gate["pairs"] for gate in document["gates"]] == [9]
+
+    def test_a_baseline_of_before_hashes_is_compared_by_id(self, ran: SampleProject) -> None:
+        call("bless", "latest")
+        (ran.folder / "reports" / "baseline" / "hashes.parquet").unlink()
+        edit(ran, "toy.jsonl", '"question c3"', '"another"')
+        ran.run()
+        assert [gate["pairs"] for gate in ran.document()["gates"]] == [10]
+
+
+class TestComparing:
+    def test_two_runs_are_compared_on_what_both_measured_and_the_rest_is_named(
+        self, ran: SampleProject
+    ) -> None:
+        first = ran.latest.name
+        edit(ran, "toy.jsonl", '"question c3"', '"another"')
+        edit(ran, "test_toy.py", "< 3", "< 4")
+        ran.run()
+        found = compared(first, "latest")
+        assert [row["metric"] for row in found["comparisons"]] == ["right"]
+        assert found["comparisons"][0]["tied"] == 9
+        assert found["left_out"]["toy"] == [
+            "1 case not the same in both: c3",
+            "1 metric not the same in both: short",
+        ]
+        assert "1 case not the same in both: c3" in call("compare", first, "latest").stdout
+
+    def test_no_difference_is_told_with_what_would_have_been_seen(self, ran: SampleProject) -> None:
+        ran.run()
+        first, second = sorted(p.name for p in (ran.folder / "reports").glob("2*"))
+        text = call("compare", first, second).stdout
+        assert "no difference found; " in text
+        assert "points would have been seen 9 times in 10" in text
+
+    def test_missing_outputs_are_bounded_by_what_they_might_be(
+        self, project: SampleProject, answers
+    ) -> None:
+        half = {k: v for k, v in answers(cases=40).items() if int(k[1:]) < 20}
+        project.suite(BODY, systems={"a": answers(*range(8), cases=40), "b": half})
+        project.run()
+        (row,) = compared("a", "b")["comparisons"]
+        assert row["missing"] == 20
+        assert row["worst_case"] == [pytest.approx(-0.3), pytest.approx(0.2)]
+        assert "20 outputs unscored or errored: at worst -30.0 points, at best +20.0 points" in (
+            call("compare", "a", "b").stdout
+        )
+
+    def test_graded_scores_are_no_points(self, project: SampleProject, answers) -> None:
+        body = "def test_length(output, score):\n    score(len(output.text) + 0.5)\n"
+        project.suite(body, systems={"a": answers(cases=40), "b": answers(1, 2, cases=40)})
+        project.run()
+        text = call("compare", "a", "b").stdout
+        assert "difference -0.05 (" in text
+        assert "sign-flip test, BCa bootstrap" in text
+        assert "points" not in text
+
+    def test_cases_of_a_group_count_together(self, project: SampleProject, answers) -> None:
+        project.suite(BODY, systems={"a": answers(*range(20), cases=40), "b": answers(cases=40)})
+        rows = [json.loads(line) for line in (project.evals / "toy.jsonl").read_text().splitlines()]
+        for row in rows:
+            row["metadata"] = {"group": int(row["id"][1:]) // 10}
+        (project.evals / "toy.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        project.run()
+        (row,) = compared("a", "b")["comparisons"]
+        assert row["state"] == "open", "two documents of four are no proof"
+        assert "sign-flip test" in row["method"]
+
+    def test_tags_that_stand_out_are_shown(self, project: SampleProject, answers) -> None:
+        project.suite(BODY, systems={"a": answers(*range(20), cases=60), "b": answers(cases=60)})
+        rows = [json.loads(line) for line in (project.evals / "toy.jsonl").read_text().splitlines()]
+        for row in rows:
+            row["tags"] = ["hard" if int(row["id"][1:]) < 20 else "easy"]
+        (project.evals / "toy.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+        project.run()
+        text = call("compare", "a", "b").stdout
+        assert "toy · right, hard: a -> b +100.0 points on 20 cases" in text
+        assert "right, easy" not in text
+
+
+class TestThePage:
+    def test_compares_with_the_run_that_baseline_named(self, ran: SampleProject) -> None:
+        first = ran.latest.name
+        call("bless", first)
+        ran.run()
+        second = ran.latest.name
+        ran.run("--baseline", second)
+        assert ran.document()["baseline"] == second
+        page = ran.latest / "report.html"
+        assert f"compared with run {second}" in page.read_text()
+        assert call("report", "latest", "--baseline", first).exit_code == 0
+        assert f"compared with run {first}" in page.read_text()
+
+    def test_compares_with_the_blessed_run_otherwise(self, ran: SampleProject) -> None:
+        call("bless", "latest")
+        ran.run()
+        assert "compared with the blessed run" in Path(ran.latest / "report.html").read_text()
+
+
+def test_gates_are_audited_under_either_name(ran: SampleProject) -> None:
+    call("bless", "latest")
+    assert ran.run().ret == 0
+    found = [call(verb, "--builds", "20", "--json").stdout for verb in ("calibrate", "audit-gates")]
+    assert found[0] == found[1]
+    assert json.loads(found[0])["builds"] == 20
