@@ -201,7 +201,7 @@ class Bench:
         general, spec = self.subject.general, self.subject.system
         if general is None or spec is None:
             return None
-        found = with_model_of(spec, general.systems)
+        found = [s for s in with_model_of(spec, general.systems) if s.model is not None]
         champion = [s for s in found if s.name == general.champion]
         return next(iter((*champion, *found)), None)
 

@@ -57,13 +57,14 @@ def pilot(
     workspace = Workspace()
     subject = find_subject(workspace, target, tuned_elsewhere=bool(imports))
     bench = Bench(workspace=workspace, subject=subject, quiet=as_json)
+    counts = [] if imports else _shots(shots)
     if imports:
         trained = bench.imported(_imports(imports))
     else:
         rows = bench.rows()
         chosen = read_sizes(sizes, len(rows)) if sizes else usual_sizes(len(rows))
         trained = bench.trained(trainings(chosen, seeds), rows)
-    record = bench.conclude(trained, shots=[] if imports else _shots(shots), smaller=smaller)
+    record = bench.conclude(trained, shots=counts, smaller=smaller)
     file = record_file(subject.suite.project, subject.suite.name)
     write_record(file, record)
     if as_json:

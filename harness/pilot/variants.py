@@ -32,11 +32,11 @@ def on_general_skills(base: SystemSpec, adapter: Path, *, name: str) -> SystemSp
 
 
 def with_model_of(spec: SystemSpec, systems: Sequence[SystemSpec]) -> list[SystemSpec]:
-    """Prompt systems on the model of `spec`; all of them where it names none."""
+    """Prompt systems on the model of `spec`; one that names no model may be on it."""
     return [
         other
         for other in systems
-        if other.rung == "prompt" and (spec.model is None or other.model == spec.model)
+        if other.rung == "prompt" and (None in (spec.model, other.model) or other.model == spec.model)
     ]
 
 
