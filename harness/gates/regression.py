@@ -112,12 +112,13 @@ def judge_no_worse_than(
         reason = "no case has a score in both the baseline and this run"
         return result(subject, "no_worse_than", "not_judged", reason, margin=rule.margin, pairs=0)
     look = _look(pairs, baseline, screened=screened, rule=rule, rng=rng)
+    look = replace(look, graded=candidate.values is not None)
     judged = _judged(pairs, look, subject=subject, rule=rule, rng=rng)
     missing = int(sides[0].missing.sum())
     if judged.state == "undecided" and missing and not look.flagged:
         best = _pairs(*sides, worst=False)
         if _held(best, rule):
-            reason = _missing_decide(missing, pairs, best)
+            reason = _missing_decide(missing, pairs, best, look)
             return replace(judged, state="failed", reason=reason, further_cases=None)
     return judged
 
@@ -129,6 +130,11 @@ class _Look:
     name: str
     gates: int = 1  # over which the level is spread
     flagged: bool = False  # and not looked at again
+    graded: bool = False  # differences are of scores, not of rates
+
+    def amount(self, value: float) -> str:
+        """Write a difference."""
+        return f"{value:.3g}" if self.graded else points(value)
 
 
 def _look(
@@ -206,8 +212,8 @@ def _judged(
         subject,
         "no_worse_than",
         state,
-        _reason(pairs, look, state, rule)
-        + (prospects(further, mde) if state == "undecided" else ""),
+        _reason(pairs, look, state, rule, mde)
+        + (prospects(further, mde, graded=look.graded) if state == "undecided" else ""),
         effect=difference,
         low=low,
         high=high,
@@ -226,11 +232,11 @@ def _held(pairs: Pairs, rule: Rule) -> bool:
     return _excluded(pairs, rule) <= rule.alpha
 
 
-def _missing_decide(missing: int, worst: Pairs, best: Pairs) -> str:
-    low, high = float(worst.differences.mean()), float(best.differences.mean())
+def _missing_decide(missing: int, worst: Pairs, best: Pairs, look: _Look) -> str:
+    low, high = (look.amount(float(side.differences.mean())) for side in (worst, best))
     return (
-        f"{counted(missing, 'output')} unscored or errored: at worst this is {points(low)}, at best "
-        f"{points(high)}, so it is not known that nothing was lost"
+        f"{counted(missing, 'output')} unscored or errored: at worst this is {low}, at best "
+        f"{high}, so it is not known that nothing was lost"
     )
 
 
@@ -249,10 +255,11 @@ def _limits(pairs: Pairs) -> tuple[float | None, float | None]:
     return interval.low, interval.high
 
 
-def _reason(pairs: Pairs, look: _Look, state: GateState, rule: Rule) -> str:
+def _reason(pairs: Pairs, look: _Look, state: GateState, rule: Rule, mde: float | None) -> str:
     gained, lost, tied = pairs.counts
     difference = float(pairs.differences.mean())
-    said = f"{counted(gained, 'case')} gained, {lost:,} lost, {tied:,} tied ({points(difference)})"
+    shown, margin = look.amount(difference), look.amount(rule.margin)
+    said = f"{counted(gained, 'case')} gained, {lost:,} lost, {tied:,} tied ({shown})"
     if pairs.unpaired:
         said += f", {len(pairs.unpaired):,} unpaired"
     if state == "failed":
@@ -260,13 +267,11 @@ def _reason(pairs: Pairs, look: _Look, state: GateState, rule: Rule) -> str:
     if look.flagged:
         return f"{said}: {look.name} flags it ({chance(look.pvalue)}); fresh epochs of both decide"
     if state == "passed" and difference >= 0:
-        return f"{said}: no loss"
+        seen = "" if mde is None else f"; {look.amount(mde)} would have been seen"
+        return f"{said}: no loss found{seen}"
     if state == "passed":
-        return f"{said}: a loss of {points(rule.margin)} is excluded"
-    return (
-        f"{said}: not proven worse ({chance(look.pvalue)}), nor a loss of "
-        f"{points(rule.margin)} excluded"
-    )
+        return f"{said}: a loss of {margin} is excluded"
+    return f"{said}: not proven worse ({chance(look.pvalue)}), nor a loss of {margin} excluded"
 
 
 def _excluded(pairs: Pairs, rule: Rule) -> float:

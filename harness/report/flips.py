@@ -14,7 +14,7 @@ from harness.report.charts import Reading, Scale
 from harness.report.columns import Index
 from harness.report.data import MISSED, PASSED, Codes, RunData, SuiteData
 from harness.report.ladders import deciding_metrics
-from harness.report.wording import counted, pvalue, sentence, signed, span, spelled
+from harness.report.wording import counted, percent, pvalue, sentence, signed, span, spelled
 
 MOST = 40  # flips listed on the page; the list of cases has all of them
 Change = Literal["lost", "gained"]
@@ -228,5 +228,12 @@ def _rival(row: dict[str, Any], most: int, scale: Scale) -> Rival:
         effect=effect,
         limits=limits,
         pvalue=pvalue(row.get("pvalue_adjusted") or row.get("pvalue")),
-        state={"above": "better", "below": "worse"}.get(row["state"], "not shown to differ"),
+        state={"above": "better", "below": "worse"}.get(row["state"])
+        or _none_found(row.get("mde")),
+    )
+
+
+def _none_found(mde: float | None) -> str:
+    return "no difference found" + (
+        "" if mde is None else f"; {percent(mde)} points would have been seen"
     )
