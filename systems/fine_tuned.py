@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from harness.errors import ConfigError
 from harness.types import Case, Output
-from systems.adapters import RECORD, read_record
 from systems.backend import Request
-from systems.fingerprint import base_identity
 from systems.local import LocalBackend
 from systems.parity import Parity, TrainedExample, require_parity
 from systems.prompt import PromptSystem
+from systems.training_record import RECORD, read_record
 
 
 class FineTunedSystem(PromptSystem):
@@ -22,29 +20,6 @@ class FineTunedSystem(PromptSystem):
     Before it first answers, samples of what it was trained on are rendered again and must give
     the same tokens: a model that is asked otherwise than it was trained is not judged.
     """
-
-    def check(self) -> None:
-        """Refuse an adapter that is not there or was made for another base model."""
-        super().check()
-        adapter = self.spec.options.get("adapter")
-        if adapter is None:
-            return
-        key = f"systems.{self.name}.adapter"
-        folder = self.spec.path(adapter)
-        if not (folder / "adapter_config.json").is_file():
-            raise ConfigError(
-                "there is no adapter here",
-                file=folder,
-                key=key,
-                hint=f"`rung train {self.name}` makes one, where the system names a recipe.",
-            )
-        base = self.record.get("base")
-        if base is not None and base != (found := base_identity(self.spec)):
-            raise ConfigError(
-                f"was trained on another base model ({base[:19]}, not {found[:19]})",
-                file=folder,
-                key=key,
-            )
 
     @cached_property
     def record(self) -> dict[str, Any]:

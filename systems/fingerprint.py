@@ -75,7 +75,7 @@ def fingerprint(spec: SystemSpec, *, memo: Path | None = None) -> Fingerprint:
     if spec.kind == "python":
         parts.update(_code_parts(spec, hasher))
     if _embeds(spec):
-        parts["encoder"] = _source(spec, encoder_of(spec), "encoder", hasher)
+        parts["encoder"] = _source(spec.folder, encoder_of(spec), "encoder", hasher)
     hasher.save()
     joined = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()
@@ -96,9 +96,9 @@ def base_identity(spec: SystemSpec) -> str:
     return _FileHasher(None).files(folder, BASE_FILES, key=key)
 
 
-def encoder_identity(spec: SystemSpec) -> str:
+def encoder_identity(source: str, folder: Path) -> str:
     """What an encoder's vectors depend on: a folder by its content, any other by its name."""
-    return _source(spec, encoder_of(spec), "encoder", _FileHasher(None))
+    return _source(folder, source, "encoder", _FileHasher(None))
 
 
 def is_local(folder: Path, source: str) -> bool:
@@ -128,11 +128,11 @@ def _model(spec: SystemSpec, source: str, key: str, hasher: _FileHasher) -> str:
     return hasher.files(spec.path(source), MODEL_FILES, key=key)
 
 
-def _source(spec: SystemSpec, source: str, key: str, hasher: _FileHasher) -> str:
+def _source(folder: Path, source: str, key: str, hasher: _FileHasher) -> str:
     """A folder by what is in it; a hub id by its name."""
-    if not is_local(spec.folder, source):
+    if not is_local(folder, source):
         return source
-    return hasher.tree([spec.path(source)], key=key, skip=NOT_LOADED)
+    return hasher.tree([(folder / Path(source).expanduser()).resolve()], key=key, skip=NOT_LOADED)
 
 
 def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:

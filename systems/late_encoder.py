@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.types import Encoder, SystemSpec
+from harness.types import Encoder
 from systems import load_encoder
 from systems.fingerprint import encoder_identity
 
@@ -33,10 +33,7 @@ class LateEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """A folder by its content, any other by its name."""
-        spec = SystemSpec(
-            name="encoder", kind="rag", rung="rag", folder=self.folder, encoder=self.name
-        )
-        return encoder_identity(spec)
+        return encoder_identity(self.name, self.folder)
 
     @cached_property
     def loaded(self) -> Encoder:

@@ -18,6 +18,7 @@ from systems.examples import Chooser, chooser_of
 from systems.moderation import Moderation
 from systems.template import PromptTemplate, RenderError, messages_of, variables_of
 from systems.tools import CallError, Toolbox
+from systems.training_record import require_adapter
 
 
 class PromptSystem:
@@ -51,6 +52,7 @@ class PromptSystem:
     def check(self) -> None:
         """Raise a ConfigError for whatever can be known to be wrong without loading a model."""
         _ = self.template, self.chooser, self.json_schema
+        require_adapter(self.spec)
         for part in (self.chain, self.toolbox, self.moderation, self.backend):
             if part is not None:
                 part.check()

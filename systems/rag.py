@@ -54,7 +54,7 @@ class RagSystem(PromptSystem):
             self.chunks,
             index_folder(self.spec.folder),
             encoder=lambda: load_encoder(encoder, self.spec.folder),
-            encoder_name=encoder_identity(self.spec),
+            encoder_name=encoder_identity(encoder, self.spec.folder),
         )
         return index.retriever(cast("Method", self.method), self.settings)
 

@@ -23,7 +23,6 @@ from transformers import BitsAndBytesConfig, PrinterCallback, TrainerCallback, s
 
 from harness.errors import ConfigError, nearest
 from harness.types import Case, Message, SystemSpec
-from systems.adapters import RECORD
 from systems.answers import describe
 from systems.backend import BackendSpec, Request
 from systems.fingerprint import base_identity
@@ -38,6 +37,7 @@ from systems.recipe import (
     split_by_group,
 )
 from systems.rows import as_text
+from systems.training_record import RECORD
 
 OnLog = Callable[[Mapping[str, Any]], None]
 SAMPLES = 8  # examples kept with an adapter, to be rendered again before it is judged

@@ -1,0 +1,56 @@
+"""What training leaves beside an adapter, and whether the adapter still fits its base model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError
+from harness.types import SystemSpec
+from systems.fingerprint import base_identity
+
+RECORD = "rung.json"
+
+
+def read_record(adapter: Path) -> dict[str, Any]:
+    """The training record of an adapter; empty for one that was trained elsewhere."""
+    try:
+        record = json.loads((adapter / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def require_adapter(spec: SystemSpec) -> None:
+    """Refuse an adapter that is not there, or that was trained on another base model.
+
+    Raises
+    ------
+    ConfigError
+        With what makes the adapter.
+    """
+    adapter = spec.options.get("adapter")
+    if adapter is None:
+        return
+    key, folder = f"systems.{spec.name}.adapter", spec.path(adapter)
+    if not (folder / "adapter_config.json").is_file():
+        raise ConfigError(
+            "there is no adapter here",
+            file=folder,
+            key=key,
+            hint=f"`rung train {spec.name}` makes one, where the system names a recipe.",
+        )
+    base = read_record(folder).get("base")
+    if base is not None and base != (found := base_identity(spec)):
+        raise ConfigError(
+            f"the adapter is stale: it was trained on another base model ({base[:19]}, not {found[:19]})",
+            file=folder,
+            key=key,
+            hint=f"`rung train {_trained_as(spec)}` trains it on this one.",
+        )
+
+
+def _trained_as(spec: SystemSpec) -> str:
+    """The system that makes the adapter: itself, or the one that the folder is named after."""
+    return spec.name if "recipe" in spec.options else Path(str(spec.options["adapter"])).name
