@@ -13,7 +13,8 @@ import pytest
 
 import systems
 from harness.errors import RungError
-from harness.plugin import options, short_path, terminal
+from harness.plugin import datasets, options, short_path, terminal
+from harness.plugin.datasets import DATA
 from harness.plugin.evaluation import Evaluation
 from harness.plugin.items import (
     MISSED,
@@ -29,6 +30,7 @@ MARKS = (
     "suite(cases, systems, cluster='group'): this module is a suite",
     "gate(at_least, no_worse_than, critical): a floor that the champion must hold",
     "judge(system, rubric, votes): the output is judged by a system before the items run",
+    datasets.MARK,
 )
 
 
@@ -48,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     try:
         config.stash[EVALUATION] = Evaluation(config)
+        config.stash[DATA] = datasets.Data(config.stash[EVALUATION])
     except RungError as error:
         raise pytest.UsageError(f"rung: {error}") from None
 
@@ -66,6 +69,7 @@ def pytest_pycollect_makeitem(
     if isinstance(made, list) and all(type(item) is pytest.Function for item in made):
         module = collector.getparent(pytest.Module)
         try:
+            datasets.check(made)
             items = evaluation_of(collector.config).items(module, made) if module else None
         except RungError as error:
             evaluation_of(collector.config).misconfigured = True
@@ -76,7 +80,8 @@ def pytest_pycollect_makeitem(
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases that `--case` does not name."""
+    """Leave out the cases that `--case` does not name; look at outputs when they are there."""
+    datasets.last(items)
     wanted = set(config.getoption("rung_case"))
     if wanted:
         out = [i for i in items if isinstance(i, CaseItem) and i.case.id not in wanted]
@@ -122,6 +127,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if evaluation.worker is not None:
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
         output["rung_misconfigured"] = evaluation.misconfigured
+        output[datasets.ROWS] = session.config.stash[DATA].rows()
     try:
         session.exitstatus = evaluation.finish(session.exitstatus)
     except RungError as error:
@@ -152,8 +158,9 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Learn from a worker that its suites were configured wrong."""
+    """Learn from a worker that its suites were configured wrong, and what data it measured."""
     output = getattr(node, "workeroutput", None) or {}
+    node.config.stash[DATA].handed_over += output.get(datasets.ROWS, [])
     evaluation_of(node.config).misconfigured |= bool(output.get("rung_misconfigured"))
 
 
@@ -175,6 +182,28 @@ output = _own_fixture("output", "What the system answered for the case, epoch by
 score = _own_fixture("score", "Called with the value of a graded metric.")
 judgement = _own_fixture("judgement", "What the judge of this metric said of the output.")
 system = _own_fixture("system", "The specification of the system that answered.")
+
+
+@pytest.fixture
+def dataset(request: pytest.FixtureRequest) -> Any:
+    """The training rows that `@pytest.mark.dataset` names: `dataset.effective_number >= 60`."""
+    try:
+        return request.config.stash[DATA].dataset(request.node)
+    except RungError as error:
+        raise datasets.failure(error) from None
+
+
+@pytest.fixture
+def outputs(request: pytest.FixtureRequest) -> Any:
+    """Called with a suite and a system: `outputs("support", "rag").distinct_2 >= 0.3`."""
+
+    def outputs_of(suite: str, system: str) -> Any:
+        try:
+            return request.config.stash[DATA].outputs(request.node, suite, system)
+        except RungError as error:
+            raise datasets.failure(error) from None
+
+    return outputs_of
 
 
 def _case_item(request: pytest.FixtureRequest) -> CaseItem:

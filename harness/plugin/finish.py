@@ -13,6 +13,7 @@ from harness import summary
 from harness.cases import content_hash
 from harness.plugin import verdicts
 from harness.plugin.calibrating import LiveSuite, difference_rows, judge_rows, label_rows
+from harness.plugin.datasets import DATA
 from harness.plugin.judging import SEED
 from harness.plugin.pilots import pilot_rows
 from harness.plugin.rebuilding import kept
@@ -45,11 +46,13 @@ def store_run(evaluation: Evaluation) -> None:
     tables["scores"]["category"] = verdicts.category_column(causes, tables["scores"])
     assert evaluation.project is not None
     reports = verdicts.training_reports(evaluation.project)
-    document["diversity"] = [
-        report
-        for name, report in reports.items()
-        if report is not None and name in evaluation.run.runs
-    ]
+    document["diversity"] = evaluation.config.stash[DATA].beside(
+        [
+            report
+            for name, report in reports.items()
+            if report is not None and name in evaluation.run.runs
+        ]
+    )
     document["pilots"] = pilot_rows(document, evaluation.project)
     document["verdicts"], document["project_verdict"] = verdicts.judge(
         document,
