@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from harness.errors import ConfigError, nearest
 from harness.run import GateMark, JudgeMark, Suite
 
 SUITE_KEYS = ("cases", "systems", "cluster")
-GATE_KEYS = ("at_least", "no_worse_than", "critical")
+GATE_KEYS = ("at_least", "no_worse_than", "critical", "every_epoch")
 JUDGE_KEYS = ("system", "rubric", "votes")
 
 
@@ -127,6 +128,14 @@ def make_gate(arguments: Mapping[str, Any], *, file: Path, line: int | None = No
             file=file,
             line=line,
             key="gate",
+        )
+    if gate.every_epoch and floor is None:
+        raise ConfigError(
+            "every_epoch=True says how at_least= is counted, and there is none",
+            file=file,
+            line=line,
+            key="gate",
+            hint="Give at_least=0.8, every_epoch=True: four cases in five pass in all their epochs.",
         )
     if gate == GateMark():
         raise ConfigError(
@@ -269,5 +278,16 @@ def _literals(node: ast.expr) -> dict[str, Any] | None:
 
 
 def metric_version(source: str) -> str:
-    """Version a metric by the source of its function, so that scores of two rules never mix."""
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+    """Version a metric by the source of its function, so that scores of two rules never mix.
+
+    Gates are left out of it: another floor measures nothing else.
+    """
+    source = textwrap.dedent(source)
+    lines = source.splitlines()
+    try:
+        marks = [m for n in ast.parse(source).body for m in getattr(n, "decorator_list", ())]
+    except (SyntaxError, ValueError):
+        marks = []
+    for mark in reversed([mark for mark in marks if _mark_name(mark) == "gate"]):
+        del lines[mark.lineno - 1 : mark.end_lineno]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
-from sample_project import SampleProject
+from sample_project import SampleProject, jsonl
 
 from harness.cli import rung
 
@@ -115,6 +115,39 @@ def test_last_failed_judges_the_gate_again(project: SampleProject, answers) -> N
     assert project.run("--lf").ret == 0
 
 
+def test_reliability_over_epochs_is_told_and_can_be_gated(project: SampleProject, answers) -> None:
+    body = "@pytest.mark.gate(at_least=0.8, every_epoch=True)\n" + RIGHT
+    project.suite(body, systems={"a": answers(cases=30)})
+    lines = [
+        {"id": f"c{i}", "epoch": epoch, "output": "no" if i < 15 and epoch == i % 3 else "yes"}
+        for i in range(30)
+        for epoch in range(3)
+    ]
+    project.write("evals/outputs/a.jsonl", jsonl(lines))
+    result = project.run("--epochs", "3")
+    assert result.ret == 1, "83 % of outputs pass, but only half of the cases always do"
+    result.stdout.fnmatch_lines(["*83.3 %*pass@3 100.0 %*pass^3 50.0 % (*", "*50.0 % (15 of 30)*"])
+    (row,) = project.document()["repeated"]
+    assert (row["k"], row["pass_at_k"]["value"], row["pass_hat_k"]["value"]) == (3, 1.0, 0.5)
+    assert 0.2 < row["pass_hat_k"]["low"] < 0.5 < row["pass_hat_k"]["high"]
+
+
+def test_every_epoch_says_how_a_floor_is_counted(project: SampleProject, answers) -> None:
+    project.suite("@pytest.mark.gate(every_epoch=True)\n" + RIGHT, systems={"a": answers()})
+    result = project.run()
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*every_epoch=True says how at_least= is counted*"])
+
+
+def test_a_rate_is_bounded_by_what_the_missing_outputs_might_be(
+    project: SampleProject, answers
+) -> None:
+    half = {k: v for k, v in answers(0).items() if k < "c5"}
+    project.suite(RIGHT, systems={"b": answers(), "a": half})
+    result = project.run()
+    result.stdout.fnmatch_lines(["*80.0 %*5 errored*(at worst 40.0 %, at best 90.0)*"])
+
+
 @pytest.mark.parametrize("narrowing", [["--case", "c1"], ["-k", "c1"]])
 def test_a_narrowed_run_judges_nothing_and_moves_nothing(
     project: SampleProject, answers, narrowing
@@ -193,6 +226,18 @@ class TestAgainstTheBaseline:
         project.suite(BASELINE, systems={"a": answers(*range(20), cases=40)})
         assert project.run("--baseline", "none").ret == 0
         assert states(project) == ["not_judged"]
+
+    def test_another_floor_on_the_same_assertion_is_judged_against_the_baseline(
+        self, project: SampleProject, answers
+    ) -> None:
+        self.bless(project, answers)
+        other = BASELINE.replace(
+            'no_worse_than="baseline"', 'at_least=0.1, no_worse_than="baseline"'
+        )
+        assert other != BASELINE
+        project.suite(other, systems={"a": answers(cases=40)})
+        assert project.run().ret == 0
+        assert states(project) == ["passed", "passed"]
 
     def test_another_assertion_is_not_judged_against_the_old_one(
         self, project: SampleProject, answers
