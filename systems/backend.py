@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from harness.types import Message, ModelSpec, Prompt, SystemSpec, Usage
 from systems import BACKENDS, resolve
@@ -82,6 +82,28 @@ class Completion:
     finish_reason: str | None = None
     refused: bool = False
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionScores:
+    """How likely a model would go on with each option: natural logarithms, summed over tokens."""
+
+    loglikelihoods: tuple[float, ...] = ()
+    prompt: Prompt | None = None
+    usage: Usage | None = None
+    latency_s: float | None = None
+    error: str | None = None
+
+
+@runtime_checkable
+class OptionScorer(Protocol):
+    """A model that also tells how likely given texts are."""
+
+    def score_options(
+        self, requests: Sequence[Request], options: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, OptionScores]]:
+        """Yield each request's position and scores, in any order. Never raises for one."""
+        ...
 
 
 class Backend(Protocol):

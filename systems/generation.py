@@ -76,14 +76,18 @@ class Generator:
         """
         if not rows:
             return
+        prefix = self.read_shared(rows)
+        for batch in self.batches(rows):
+            yield from self._run_batch(batch, sampler, prefix, stopped)
+
+    def read_shared(self, rows: Sequence[Row]) -> Prefix | None:
+        """Read what all prompts begin with; None where that is too little to be worth it."""
         shared = self._shared_length(rows)
-        prefix = None
         if self.soft_prompt is not None and not can_share(self.model):
             raise SystemFailure("soft prompts need a model of plain attention layers")
         if shared or self.soft_prompt is not None:
-            prefix = Prefix(self._read_prefix(rows[0].prompt[:shared]), tokens=shared)
-        for batch in self._batches(rows):
-            yield from self._run_batch(batch, sampler, prefix, stopped)
+            return Prefix(self._read_prefix(rows[0].prompt[:shared]), tokens=shared)
+        return None
 
     def _shared_length(self, rows: Sequence[Row]) -> int:
         if not self.share_prefix or len(rows) < 2 or not can_share(self.model):
@@ -95,13 +99,14 @@ class Generator:
             length += 1
         return length if length >= SHORTEST_SHARED_PREFIX else 0
 
-    def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    def batches(self, rows: Sequence[Row], *, copies: int = 1) -> Iterator[list[Row]]:
+        """Yield rows that fit into memory together, each in so many copies."""
         # Longest first: what does not fit into memory fails at once, not at the end.
         ordered = sorted(rows, key=lambda row: (-len(row.prompt), row.index))
         start = 0
         while start < len(ordered):
             longest = len(ordered[start].prompt) + ordered[start].room
-            size = max(1, min(self.batch_size, TOKENS_PER_BATCH // longest))
+            size = max(1, min(self.batch_size, TOKENS_PER_BATCH // (longest * copies)))
             yield ordered[start : start + size]
             start += size
 
@@ -124,7 +129,7 @@ class Generator:
         stopped: Callable[[list[int]], bool],
     ) -> list[Row]:
         started = time.perf_counter()
-        batch = _Batch(self.model, rows, prefix)
+        batch = Batch(self.model, rows, prefix)
         while True:
             chosen = sampler.choose(batch.scores, batch.rows)
             for row, token in zip(batch.rows, chosen, strict=True):
@@ -149,7 +154,7 @@ class Generator:
             row.finish_reason = "length"
 
 
-class _Batch:
+class Batch:
     """Tensors of the rows still under way.
 
     mask: (rows, positions), 1 where a token stands, over prefix, padding, suffix and answer.
@@ -187,13 +192,22 @@ class _Batch:
         self.scores = self._forward(ids, self.next_position)
         self.next_position = self.next_position + 1
 
+    def read(self, ids: Tensor, there: Tensor) -> Tensor:
+        """Read several tokens in each row, 1 in `there` where one stands; scores behind each."""
+        self.mask = torch.cat([self.mask, there], dim=1)
+        positions = self.next_position + torch.arange(ids.shape[1], device=ids.device)
+        return self._logits(ids, positions, keep=0)
+
     def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
+        return self._logits(ids, positions, keep=1)[:, -1]
+
+    def _logits(self, ids: Tensor, positions: Tensor, *, keep: int) -> Tensor:
         logits: Tensor = self.model(
             input_ids=ids,
             attention_mask=self.mask,
             position_ids=positions,
             past_key_values=self.cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=keep,  # 0: of every position
         ).logits
-        return logits[:, -1]
+        return logits

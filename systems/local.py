@@ -17,9 +17,10 @@ from harness.errors import ConfigError, SystemFailure
 from harness.types import Prompt, Usage
 from systems import resolve
 from systems.answers import describe, unusable
-from systems.backend import BackendSpec, Completion, Decoding, Request
+from systems.backend import BackendSpec, Completion, Decoding, OptionScores, Request
 from systems.fingerprint import is_local
 from systems.generation import Generator
+from systems.option_scores import loglikelihoods
 from systems.sampling import Row, Sampler
 from systems.tools import calls_in_text
 
@@ -115,33 +116,77 @@ class LocalBackend:
         self, requests: Sequence[Request], decoding: Decoding
     ) -> Iterator[tuple[int, Completion]]:
         """Yield completions batch by batch, the longest prompts first."""
-        model = self.model  # loading it also reads an adapter's soft prompt
+        generator = self._generator()
         prompts: dict[int, Prompt] = {}
         rows = []
         for index, request in enumerate(requests):
-            try:
-                prompts[index], ids = self.encode(request)
-            except (ValueError, TypeError, KeyError, NotImplementedError) as error:
-                message = f"the chat template refused the messages: {describe(error)}"
-                yield index, Completion(prompt=tuple(request.messages), error=message)
-                continue
+            prompts[index], ids, error = self._read(request)
             room = self.context_length - len(ids) - self._soft_length
-            if room < 1 or not ids:
-                yield index, Completion(prompt=prompts[index], error=self._misfit(len(ids)))
+            if error is None and (room < 1 or not ids):
+                error = self._misfit(len(ids))
+            if error is not None:
+                yield index, Completion(prompt=prompts[index], error=error)
                 continue
             rows.append(self._row(index, request, ids, min(room, decoding.max_tokens)))
-        generator = Generator(
+        for row in generator.run(rows, Sampler(decoding), stopped=self._stopped(decoding.stop)):
+            completion = self._completion(row, prompts[row.index], decoding)
+            if requests[row.index].tools and completion.error is None:
+                completion = replace(completion, calls=calls_in_text(completion.text))
+            yield row.index, completion
+
+    def score_options(
+        self, requests: Sequence[Request], options: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, OptionScores]]:
+        """Yield how likely the model would go on with each option, batch by batch."""
+        generator = self._generator()
+        encoded = [[self._option_ids(text) for text in texts] for texts in options]
+        prompts: dict[int, Prompt] = {}
+        rows = []
+        for index, (request, ids_of) in enumerate(zip(requests, encoded, strict=True)):
+            prompts[index], ids, error = self._read(request)
+            longest = max(map(len, ids_of))
+            if error is None and not all(ids_of):
+                error = "an option is empty"
+            if error is None and (
+                not ids or len(ids) + self._soft_length + longest > self.context_length
+            ):
+                error = self._misfit(len(ids))
+            if error is not None:
+                yield index, OptionScores(prompt=prompts[index], error=error)
+                continue
+            rows.append(self._row(index, request, ids, longest))
+        for row, values in loglikelihoods(generator, rows, encoded):
+            read = sum(map(len, encoded[row.index]))
+            yield (
+                row.index,
+                OptionScores(
+                    loglikelihoods=tuple(values),
+                    prompt=prompts[row.index],
+                    usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=read),
+                    latency_s=row.latency_s,
+                ),
+            )
+
+    def _generator(self) -> Generator:
+        model = self.model  # loading it also reads an adapter's soft prompt
+        return Generator(
             model,
             end_ids=self.end_ids,
             batch_size=self.options.get("batch_size", BATCH_SIZE),
             share_prefix=self.options.get("shared_prefix", True),
             soft_prompt=self.soft_prompt,
         )
-        for row in generator.run(rows, Sampler(decoding), stopped=self._stopped(decoding.stop)):
-            completion = self._completion(row, prompts[row.index], decoding)
-            if requests[row.index].tools and completion.error is None:
-                completion = replace(completion, calls=calls_in_text(completion.text))
-            yield row.index, completion
+
+    def _option_ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _read(self, request: Request) -> tuple[Prompt, list[int], str | None]:
+        """The prompt as text and tokens, or why the chat template refused it."""
+        try:
+            return *self.encode(request), None
+        except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+            message = f"the chat template refused the messages: {describe(error)}"
+            return tuple(request.messages), [], message
 
     def encode(self, request: Request) -> tuple[Prompt, list[int]]:
         """A request as the text and the tokens that the model reads.

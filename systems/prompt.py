@@ -13,6 +13,7 @@ from harness.errors import ConfigError
 from harness.types import Case, Message, Output, Passage, Rung, SystemSpec
 from systems.backend import Backend, BackendSpec, Decoding, Request, open_backend
 from systems.chain import Chain
+from systems.choosing import Choosing
 from systems.dialogue import Dialogue, Draft
 from systems.examples import Chooser, chooser_of
 from systems.moderation import Moderation
@@ -52,6 +53,8 @@ class PromptSystem:
     def check(self) -> None:
         """Raise a ConfigError for whatever can be known to be wrong without loading a model."""
         _ = self.template, self.chooser, self.json_schema
+        if self.choosing is not None:
+            self.choosing.check(self.backend)
         require_adapter(self.spec)
         for part in (self.chain, self.toolbox, self.moderation, self.backend):
             if part is not None:
@@ -112,6 +115,11 @@ class PromptSystem:
         return None if options is None else Toolbox(self.spec, options)
 
     @cached_property
+    def choosing(self) -> Choosing | None:
+        """The choice among given options, where the answer is not to be written."""
+        return Choosing(self.spec) if "choice" in self.spec.options else None
+
+    @cached_property
     def moderation(self) -> Moderation | None:
         """The checks before and after, where there are any."""
         options = self.spec.options.get("moderation")
@@ -149,6 +157,10 @@ class PromptSystem:
                 dialogues.append(Dialogue(draft=draft, request=self._request(draft, epoch)))
             except RenderError as error:
                 yield Output(case_id=draft.case.id, epoch=epoch, text="", error=str(error))
+        if self.choosing is not None:
+            asked = [(dialogue.draft, dialogue.request) for dialogue in dialogues]
+            yield from self.choosing.outputs(self.backend, asked, epoch)
+            return
         while dialogues:
             going_on = []
             requests = [dialogue.request for dialogue in dialogues]

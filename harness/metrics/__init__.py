@@ -2,9 +2,9 @@
 
 from harness.metrics.agreement import agreement
 from harness.metrics.choices import (
-    OptionScorer,
     chosen_option,
     likeliest_option,
+    option_loglikelihoods,
     true_option_mass,
 )
 from harness.metrics.counts import count_sentences, count_words
@@ -51,7 +51,6 @@ __all__ = [
     "AnyOf",
     "Claim",
     "ConfusionMatrix",
-    "OptionScorer",
     "PersonalData",
     "RoundShare",
     "agreement",
@@ -87,6 +86,7 @@ __all__ = [
     "macro_f1",
     "ndcg_at_k",
     "normalize_answer",
+    "option_loglikelihoods",
     "precision_at_k",
     "ranked",
     "recall_at_k",

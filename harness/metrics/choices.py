@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
 
 from harness.metrics.squad import normalize_answer
-from harness.types import Case
+from harness.types import Output
 
 _SAID = re.compile(
     r"\b(?:answer|option|choice)(?: is|:)?\s*\(?([A-Za-z0-9])\)?(?![\w'])", re.IGNORECASE
@@ -16,12 +15,19 @@ _SAID = re.compile(
 _ALONE = re.compile(r"\W*\(?([A-Za-z0-9])\)?(?:[.):,\s]|$)")
 
 
-class OptionScorer(Protocol):
-    """A system that can also tell how likely it would continue a case with each option."""
+_OPTION = "option "  # how systems that choose by likelihood name the steps of an output
 
-    def option_loglikelihoods(self, case: Case, options: Sequence[str]) -> Sequence[float]:
-        """Natural logarithms of the options' probabilities as continuations, summed over tokens."""
-        ...
+
+def option_loglikelihoods(output: Output) -> dict[str, float]:
+    """The logarithm of each option's probability, from a system with `choice` in rung.yaml.
+
+    Empty where the answer was written, not chosen: there is no likelihood then, and none is made up.
+    """
+    return {
+        step.name.removeprefix(_OPTION): float(step.text)
+        for step in output.steps
+        if step.name.startswith(_OPTION)
+    }
 
 
 def chosen_option(text: str, options: Mapping[str, str]) -> str | None:
