@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
-from diversity_sets import HashingEncoder
+from click.testing import CliRunner
+from diversity_sets import HashingEncoder, Topics
+from sample_project import jsonl
 
+import systems.late_encoder
+from harness.cli import rung
 from harness.diversity.leakage import (
     Item,
     LeakLimits,
@@ -139,3 +143,58 @@ def test_pass_rates_with_and_without_the_suspected_cases():
     assert (every.value, every.n) == (0.6, 100)
     assert (clean.value, clean.n) == (pytest.approx(1 / 3), 60)
     assert rates_without(passed, set(passed))[1].value is None
+
+
+class Leaky:
+    """A project whose one system passes what stands in its training rows, and half of the rest."""
+
+    CONFIG = "suites: {toy: {champion: a, target: 0.8, decides: [right], training: train.jsonl}}\n"
+    BODY = "def test_right(case, output):\n    assert output.text == case.expected_output\n"
+
+    def __init__(self, project, monkeypatch, *, leaked, missed):
+        monkeypatch.setattr(systems.late_encoder, "load_encoder", lambda *_: HashingEncoder())
+        topics = Topics()
+        self.project = project
+        answers = {f"c{i}": "no" if i in missed else "yes" for i in range(200)}
+        project.suite(self.BODY, systems={"a": answers}, extra=self.CONFIG)
+        texts = [topics.text(i % 8) for i in range(200)]
+        rows = [
+            {"id": f"c{i}", "input": text, "expected_output": "yes"} for i, text in enumerate(texts)
+        ]
+        project.write("evals/toy.jsonl", jsonl(rows))
+        rows = [{"input": topics.text(i % 8), "output": "yes"} for i in range(150)]
+        rows += [{"input": texts[i], "output": "yes"} for i in leaked]
+        project.write("evals/train.jsonl", jsonl(rows))
+
+    def verdict(self):
+        examined = CliRunner().invoke(rung, ["data", "toy"])
+        assert examined.exit_code == 0, examined.output
+        assert self.project.run("-q").ret == 0
+        (verdict,) = self.project.document()["verdicts"]
+        return verdict
+
+
+def test_a_verdict_that_rests_on_leaked_cases_asks_to_fix_the_eval(project, monkeypatch):
+    leaky = Leaky(project, monkeypatch, leaked=range(100), missed=range(100, 130))
+    verdict = leaky.verdict()
+    assert verdict["evidence"]["systems"][0]["outcomes"] == {"passed": 170, "n": 200}
+    assert verdict["evidence"]["leakage"] == {
+        "suspected": 100,
+        "without": {"a": {"passed": 70, "n": 100}},
+    }
+    assert verdict["action"] == "fix_eval"
+    assert "100 cases are suspected to have leaked into training data" in verdict["sentence"]
+
+
+def test_leaked_cases_that_change_nothing_are_told_as_a_condition(project, monkeypatch):
+    verdict = Leaky(project, monkeypatch, leaked=range(5), missed=range(10, 20)).verdict()
+    assert verdict["action"] != "fix_eval"
+    assert verdict["evidence"]["leakage"]["suspected"] == 5
+    assert any("the answer stays without them" in text for text in verdict["conditions"])
+
+
+def test_without_an_examination_leakage_is_not_measured(project, monkeypatch):
+    leaky = Leaky(project, monkeypatch, leaked=range(100), missed=range(100, 130))
+    assert leaky.project.run("-q").ret == 0
+    (verdict,) = leaky.project.document()["verdicts"]
+    assert "leakage" not in verdict["evidence"]

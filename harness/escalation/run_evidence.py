@@ -8,7 +8,7 @@ What a run cannot know (readiness of the training data, a pilot, calibration of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from harness.economics import read_prices
 from harness.escalation.document import evidence_from_json, evidence_to_json
 from harness.escalation.evidence import (
     Evidence,
+    Leakage,
     Limits,
     Misses,
     NamedPair,
@@ -54,6 +55,8 @@ class RunData:
     cases: Columns
     history: Sequence[Document] = ()
     known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # Ids of cases, by suite, that training rows or examples may hold; None where nobody looked.
+    suspected: Mapping[str, Collection[str]] | None = None
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -118,6 +121,7 @@ class _Suite:
             limits=Limits(**decision.limits),
             misses=self.misses(best) if best is not None else None,
             judged=bool(set(self.metrics) & set(self.suite.get("judged", ()))),
+            leakage=self.leakage([s.name for s in systems]),
             shipping=self.shipping(),
             retained=self.retained(specs),
             economics=self.economics(systems, best),
@@ -253,6 +257,16 @@ class _Suite:
             if (row["suite"], row["system"]) == (self.name, system) and row["by_hand"]
         }
 
+    def leakage(self, names: Sequence[str]) -> Leakage | None:
+        """Outcomes without the judged cases that may be in training data; None where nobody looked."""
+        if self.run.suspected is None:
+            return None
+        suspects = self.run.suspected.get(self.name, ())
+        clean = [case for case in self.judged_on if case not in suspects]
+        suspected = len(self.judged_on) - len(clean)
+        without = {name: self.tables[name].rate(self.cases, clean) for name in names}
+        return Leakage(suspected=suspected, without=without if suspected and clean else {})
+
     def shipping(self) -> Shipping:
         """Failed critical gates and confirmed regressions of the champion."""
         champion = self.suite["champion"]
@@ -282,7 +296,13 @@ class _Suite:
         if suite is None or suite.get("narrowed"):
             return None
         skills = _Suite(self.run, self.project, suite)
-        tuned = [s for s in specs if s.rung == "fine_tuned" and s.name in skills.tables]
+        # A system that was trained a moment ago is asked general skills under a name of its own.
+        tuned = [
+            (spec, name)
+            for spec in specs
+            for name in (spec.name, f"{spec.name}-general")
+            if spec.rung == "fine_tuned" and name in skills.tables
+        ]
         if not tuned:
             return None
         bases = [
@@ -290,13 +310,13 @@ class _Suite:
             for name in (suite["champion"], *suite["systems"])
             if (spec := self.project.systems.get(name)) is not None
             and spec.rung == "prompt"
-            and spec.model == tuned[0].model
+            and spec.model == tuned[0][0].model
             and name in skills.tables
         ]
         if not bases:
             return None
-        tables = skills.tables
-        return paired(tables[bases[0].name], tables[tuned[0].name], skills.cases, skills.judged_on)
+        base, new = skills.tables[bases[0].name], skills.tables[tuned[0][1]]
+        return paired(base, new, skills.cases, skills.judged_on)
 
     def slices(self, best: SystemEvidence) -> Iterable[Slice]:
         """The best cheap system by tag."""

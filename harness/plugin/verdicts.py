@@ -15,7 +15,7 @@ from harness.plugin.calibrating import LiveSuite
 from harness.plugin.pilots import steps
 from harness.store import Columns, Document, RunStore, read_document
 from harness.suites import Catalogue
-from harness.training_check import TrainingCheck, readiness_of, unexamined
+from harness.training_check import TrainingCheck, readiness_of, suspected_cases, unexamined
 
 SCORE_KEY = ("suite", "system", "case", "epoch", "metric")
 HISTORY = 50  # stored runs looked at for what was tried, and how often
@@ -100,5 +100,6 @@ def judge(
         cases=tables["cases"],
         history=[read_document(store.find(name)) for name in store.run_ids()[-HISTORY:]],
         known=known,
+        suspected=suspected_cases(reports.values()) if any(reports.values()) else None,
     )
     return verdict_rows(data, project)

@@ -97,13 +97,13 @@ def examine_set(
     found = examine(
         rows, encoder=store, eval_suites=suites, rng=np.random.default_rng(SEED), options=options
     )
+    audit = audit_file(project.folder, name, file)
+    if rows and not audit.exists():
+        write_audit_sheet(found, audit)
     if asked.is_plain:
         report = remember(TrainingCheck(project), found, file, suites, suite=name)
     else:
         report = report_of(found, file, suite=name)
-    audit = audit_file(project.folder, name, file)
-    if rows and not audit.exists():
-        write_audit_sheet(found, audit)
     return Examined(name=name, file=file, found=found, report=report, audit=audit)
 
 
