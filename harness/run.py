@@ -21,6 +21,7 @@ class GateMark:
     at_least: float | None = None
     no_worse_than: str | None = None
     critical: bool = False
+    every_epoch: bool = False  # at_least counts the cases that pass in all their epochs (pass^k)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ def summarise(run: Run, *, baseline: StoredScores) -> dict[str, Rows]:
     comparisons += _with_blessed(tables, baseline)
     return {
         "estimates": [row for table in tables for row in table.estimates()],
+        "repeated": [row for table in tables for row in table.repeated()],
         "gates": [
             asdict(gate)
             for suite_run in runs
@@ -99,6 +100,32 @@ class _Suite:
                 "method": estimate.method,
                 "metric_version": self.run.metrics[metric].version,
             }
+            yield row
+
+    def repeated(self) -> Iterator[dict[str, Any]]:
+        """Yield what all epochs of a case together say: pass@k and pass^k, k the epochs of the run."""
+        import numpy as np
+
+        k = self.run.epochs
+        for (metric, system), outcomes in self.outcomes.items():
+            scored = outcomes.scored
+            if k < 2 or outcomes.values is not None or not ((scored == 0) | (scored == k)).all():
+                continue
+            row: dict[str, Any] = {"suite": self.run.suite.name, "metric": metric, "system": system}
+            row["k"] = k
+            measures = (("at", outcomes.pass_at), ("hat", outcomes.pass_hat))
+            for name, measure in measures:
+                found = measure(k, rng=np.random.default_rng(k))
+                limits = [
+                    None if x is None else min(1.0, max(0.0, x)) for x in (found.low, found.high)
+                ]
+                row[f"pass_{name}_k"] = {
+                    "value": found.value,
+                    "low": limits[0],
+                    "high": limits[1],
+                    "n": found.n,
+                    "method": found.method,
+                }
             yield row
 
     def comparisons(self) -> list[Comparison]:

@@ -104,3 +104,24 @@ def test_reliability_over_epochs_is_an_estimate_too():
     assert hat.method == "pass^2, BCa bootstrap"
     with pytest.raises(ValueError, match="at least that many"):
         outcomes.pass_hat(6)
+
+
+def test_a_case_may_have_to_pass_in_every_epoch():
+    scores = [
+        Score(case_id=case, epoch=epoch, metric="m", state=state)
+        for case, states in {
+            "always": ("passed", "passed"),
+            "once": ("passed", "missed"),
+            "crashed": ("passed", "errored"),
+            "crashed and missed": ("missed", "errored"),
+        }.items()
+        for epoch, state in enumerate(states)
+    ]
+    every = Outcomes.from_scores(scores).every_epoch()
+    assert every.single
+    assert every.passed.tolist() == [1, 0, 0, 0]
+    assert every.missed.tolist() == [0, 1, 0, 1]
+    assert every.errored.tolist() == [0, 0, 1, 0]
+    assert every.estimate().value == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="graded"):
+        Outcomes.from_scores(scores, graded=True).every_epoch()

@@ -28,7 +28,7 @@ from harness.plugin.items import (
 EVALUATION = pytest.StashKey[Evaluation]()
 MARKS = (
     "suite(cases, systems, cluster='group'): this module is a suite",
-    "gate(at_least, no_worse_than, critical): a floor that the champion must hold",
+    "gate(at_least, no_worse_than, critical, every_epoch): a floor that the champion must hold",
     "judge(system, rubric, votes): the output is judged by a system before the items run",
     datasets.MARK,
 )

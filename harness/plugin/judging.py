@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.errors import ConfigError
 from harness.plugin.items import View
 from harness.plugin.second_look import SecondLook, why_once
-from harness.run import Run
+from harness.run import GateMark, Run
 from harness.types import GateKind, GateResult
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class Judging:
         if gate.critical:
             results.append(judge_critical(outcomes, subject=subject, rule=rule))
         if gate.at_least is not None:
+            counted = outcomes.every_epoch() if _over_epochs(gate, outcomes) else outcomes
             results.append(
-                judge_at_least(outcomes, gate.at_least, subject=subject, rule=rule, rng=rng)
+                judge_at_least(counted, gate.at_least, subject=subject, rule=rule, rng=rng)
             )
         if gate.no_worse_than is not None:
             results.append(self._against(view, outcomes, rng))
@@ -118,6 +120,12 @@ class Judging:
         if differences is not None and not differences.cases:
             return "; ".join(["no case is the same as in the blessed run", *differences.of_cases])
         return "no blessed run has this metric; `rung bless RUN` stores one"
+
+
+def _over_epochs(gate: GateMark, outcomes: Outcomes) -> bool:
+    if gate.every_epoch and outcomes.values is not None:
+        raise ConfigError("every_epoch=True is for metrics that pass or miss", key="gate")
+    return gate.every_epoch
 
 
 def _subject(view: View) -> Subject:

@@ -44,11 +44,15 @@ def summarise(reporter: Any, evaluation: Evaluation) -> None:
 def _estimates(reporter: Any, document: dict[str, Any]) -> None:
     suite = metric = None
     width = max((len(row["system"]) for row in document["estimates"]), default=0)
+    repeated = {(r["suite"], r["metric"], r["system"]): r for r in document["repeated"]}
     for row in document["estimates"]:
         if (row["suite"], row["metric"]) != (suite, metric):
             suite, metric = row["suite"], row["metric"]
             reporter.write_line(f"{suite} · {metric}")
-        reporter.write_line(f"    {row['system']:<{width}}  {_estimate(row)}")
+        again = repeated.get((row["suite"], row["metric"], row["system"]))
+        reporter.write_line(
+            f"    {row['system']:<{width}}  {_estimate(row)}{_repeated(again) if again else ''}"
+        )
 
 
 def _estimate(row: dict[str, Any]) -> str:
@@ -65,7 +69,32 @@ def _estimate(row: dict[str, Any]) -> str:
     others = [
         f"{row[s]} {s.replace('_', ' ')}" for s in ("unscored", "errored", "not_run") if row[s]
     ]
-    return "  ".join([text, f"n={row['n']}", *others])
+    return "  ".join([text, f"n={row['n']}", *others, *_bounds(row)])
+
+
+def _bounds(row: dict[str, Any]) -> list[str]:
+    """Write what the rate is at worst and at best, where outputs have no score."""
+    missing = row["unscored"] + row["errored"]
+    scores = row["passed"] + row["missed"] + missing
+    if not missing or row["kind"] != "rate":
+        return []
+    worst, best = 100 * row["passed"] / scores, 100 * (row["passed"] + missing) / scores
+    return [f"(at worst {worst:.1f} %, at best {best:.1f})"]
+
+
+def _repeated(row: dict[str, Any]) -> str:
+    """Write the share of cases that pass at least once, and every time."""
+    parts = []
+    for sign, name in (("@", "pass_at_k"), ("^", "pass_hat_k")):
+        found = row[name]
+        if found["value"] is not None:
+            limits = [
+                f"{100 * found[e]:.1f}" if found[e] is not None else "?" for e in ("low", "high")
+            ]
+            parts.append(
+                f"  pass{sign}{row['k']} {100 * found['value']:.1f} % ({'-'.join(limits)})"
+            )
+    return "".join(parts)
 
 
 def _judges(reporter: Any, document: dict[str, Any]) -> None:

@@ -95,5 +95,7 @@ class UntilDecided:
             rule=self._judging.rule(view),
         )
         outcomes = outcomes_of(view.run, view.metric.name, view.system.name)
+        if gate and gated and gate.every_epoch:
+            outcomes = outcomes.every_epoch()
         seen = look(outcomes, self._judging.stored(view))
         return any(claim.look(seen) == "open" for claim in claims)

@@ -186,6 +186,21 @@ class Outcomes:
             confidence_level=confidence_level,
         )
 
+    def every_epoch(self) -> Self:
+        """Count each case once: passed when every one of its epochs did (pass^k, k its epochs).
+
+        A miss in any epoch is a miss; without one, an epoch without a score leaves the case without.
+        """
+        if self.values is not None:
+            raise ValueError("a graded metric has no epochs that pass or miss")
+        left = np.ones(self.n, dtype=bool)
+        counts: dict[str, IntArray] = {}
+        for state in ("missed", "errored", "unscored", "not_run", "passed"):
+            here = left & (getattr(self, state) > 0)
+            counts[state] = here.astype(np.int64)
+            left &= ~here
+        return replace(self, **counts)  # type: ignore[arg-type]
+
     def pass_at(self, k: int, *, rng: np.random.Generator | None = None) -> Estimate:
         """Estimate the chance that at least one of k epochs of a case passes (pass@k).
 
