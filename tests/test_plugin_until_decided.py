@@ -54,6 +54,22 @@ def test_a_close_call_runs_to_the_end(project: SampleProject) -> None:
     assert len(calls(project)) == 60
 
 
+@pytest.mark.parametrize("decides", ["", ", decides: [right, brief]"])
+def test_a_target_is_for_the_deciding_metrics_together(project: SampleProject, decides) -> None:
+    """Each metric alone is soon above the target; a case must pass both, and that is not."""
+    prepare(project, floor=0.01, every=4, cases=200)
+    module = project.evals / "test_toy.py"
+    module.write_text(
+        module.read_text()
+        + "\n@pytest.mark.gate(at_least=0.01)\ndef test_brief(case, output):\n"
+        + "    assert int(case.id[1:]) % 4 != 1\n"
+    )
+    with (project.evals / "rung.yaml").open("a") as file:
+        file.write(f"suites: {{toy: {{target: 0.5{decides}}}}}\n")
+    assert project.run("-q", "--until-decided").ret == 0
+    assert len(calls(project)) > 100
+
+
 def test_the_order_is_fixed_by_the_seed_and_not_by_the_file(project: SampleProject) -> None:
     prepare(project, floor=0.3, every=4)
     project.run_outside("-q", "--until-decided")

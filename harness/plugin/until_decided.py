@@ -59,7 +59,7 @@ class UntilDecided:
             for view in views:
                 for case in batch:
                     score_case(view, case)
-            open_claims = any(self._open(view) for view in views)
+            open_claims = any(self._open(v) for v in views) or self._target_open(run, system)
         for case in ordered[done:]:
             for epoch in range(run.epochs):
                 answers[case.id, epoch] = Answer(output=None, reason=SETTLED)
@@ -81,21 +81,48 @@ class UntilDecided:
         return list(found.values())
 
     def _open(self, view: View) -> bool:
-        """Tell whether a gate or the target of a metric still needs cases."""
+        """Tell whether a gate of a metric still needs cases."""
         from harness.gates import look, watched
         from harness.summary import outcomes_of
 
-        gate, config = view.metric.gate, view.run.suite.config
-        gated = gate is not None and view.system.name == view.run.suite.champion
-        claims = watched(
-            at_least=gate.at_least if gate and gated else None,
-            critical=bool(gate and gated and gate.critical),
-            no_worse_than=bool(gate and gated and gate.no_worse_than),
-            target=config.target if view.metric.name in config.decides else None,
+        gate = view.metric.gate
+        if gate is None or view.system.name != view.run.suite.champion:
+            return False
+        floors = watched(
+            at_least=gate.at_least,
+            critical=gate.critical,
+            no_worse_than=bool(gate.no_worse_than),
             rule=self._judging.rule(view),
         )
         outcomes = outcomes_of(view.run, view.metric.name, view.system.name)
-        if gate and gated and gate.every_epoch:
+        if gate.every_epoch:
             outcomes = outcomes.every_epoch()
         seen = look(outcomes, self._judging.stored(view))
-        return any(claim.look(seen) == "open" for claim in claims)
+        return any(floor.look(seen) == "open" for floor in floors)
+
+    def _target_open(self, run: SuiteRun, system: str) -> bool:
+        """Tell whether a system is neither proven above the suite's target nor below it.
+
+        A case passes when all deciding metrics hold; those are the gated ones where rung.yaml does not say.
+        """
+        from harness.gates import Rule, conjunction, look, watched
+        from harness.statistics.outcomes import Outcomes
+        from harness.summary import groups_of
+
+        config = run.suite.config
+        gated = [name for name, metric in run.metrics.items() if metric.gate is not None]
+        deciding = [
+            name
+            for name in config.decides or gated
+            if (name, system) in run.scores and not run.metrics[name].graded
+        ]
+        if config.target is None or not deciding:
+            return False
+        planned = run.planned[system]
+        outcomes = Outcomes.from_scores(
+            conjunction([run.scores[name, system].values() for name in deciding]),
+            case_ids=list(planned),
+            groups=groups_of(run, planned.values()),
+        )
+        (claim,) = watched(target=config.target, rule=Rule(alpha=run.suite.project.decision.alpha))
+        return claim.look(look(outcomes)) == "open"
