@@ -18,12 +18,15 @@ from systems.rows import query_text
 
 DEFAULT_RETRIEVER = "hybrid"
 DEFAULT_K = 3
+WHOLE = {"size": 1 << 30, "overlap": 0}
 
 
 class RagSystem(PromptSystem):
     """A prompt system whose prompts hold passages of a corpus.
 
     `retriever: oracle` gives each case its gold passages: what a perfect retriever would reach.
+    `retriever: all` puts the whole corpus into every prompt; one that is longer than the model's
+    window is answered with both counts, never cut.
     """
 
     def __init__(self, spec: SystemSpec) -> None:
@@ -38,7 +41,7 @@ class RagSystem(PromptSystem):
     @cached_property
     def chunks(self) -> list[Chunk]:
         """The passages of the corpus."""
-        chunking = self.spec.options.get("chunking", {})
+        chunking = WHOLE if self.method == "all" else self.spec.options.get("chunking", {})
         return read_corpus(
             self.spec.path(self.spec.options["corpus"]),
             size=chunking.get("size", 120),
@@ -64,6 +67,9 @@ class RagSystem(PromptSystem):
             return [()] * len(cases)
         if self.method == "oracle":
             return self._gold_of(cases)
+        if self.method == "all":
+            every = passages_of([(n, 1.0) for n in range(len(self.chunks))], self.chunks)
+            return [every] * len(cases)
         field = self.spec.options.get("query")
         queries = [query_text(case.input, field) for case in cases]
         rankings = self.retriever.rank(queries, self.settings.get("k", DEFAULT_K))

@@ -1,7 +1,9 @@
 """Retrievers, and systems that put what they find into prompts."""
 
+import re
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -259,6 +261,22 @@ def test_no_retriever_gives_no_passages(rag):
     (out,) = rag("none").generate([STOLEN], epoch=0)
     assert out.passages == ()
     assert TEXTS["theft"] not in out.prompt
+
+
+def test_the_whole_corpus_can_stand_in_the_prompt(rag):
+    chunked = {"chunking": {"size": 5, "overlap": 1}}
+    (out,) = rag("all", **chunked).generate([STOLEN], epoch=0)
+    assert out.error is None
+    assert [passage.text for passage in out.passages] == [TEXTS[name] for name in sorted(TEXTS)]
+    assert all(text in out.prompt for text in TEXTS.values())
+
+
+def test_a_corpus_longer_than_the_window_is_told_with_both_counts(rag):
+    spec = rag("all").spec
+    small = replace(spec, model=replace(spec.model, options={"context_length": 40}))
+    (out,) = RagSystem(small).generate([STOLEN], epoch=0)
+    assert re.fullmatch(r"the prompt has \d+ tokens; the model's window holds 40, .*", out.error)
+    assert out.text == ""
 
 
 def test_long_documents_are_found_by_their_chunks_and_the_oracle_gives_all_of_them(rag):
