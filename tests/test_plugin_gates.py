@@ -404,6 +404,32 @@ class TestASystemWhoseAnswersVary:
         assert result.ret == 1
         result.stdout.fnmatch_lines(["*both systems were asked again*"])
 
+    def test_is_judged_again_by_its_judge(self, project: SampleProject, answers) -> None:
+        body = (
+            '@pytest.mark.gate(no_worse_than="baseline")\n'
+            '@pytest.mark.judge(system="judge", rubric="tone.txt")\n'
+            "def test_tone(judgement):\n    assert judgement.passed\n"
+        )
+        judging = (
+            "import json\n"
+            "def judge(text: str) -> str:\n"
+            "    answer = text.split('begin answer', 1)[1]\n"
+            "    return json.dumps({'pass': 'yes' in answer.splitlines()[1], 'reason': 'so'})\n"
+        )
+        judge = "  judge: {kind: python, callable: 'judging:judge'}\n"
+        project.suite(body, systems={"a": answers(cases=40)})
+        project.write("evals/tone.txt", "The answer is yes.")
+        project.write("evals/judging.py", judging)
+        project.write("evals/answering.py", self.TWO)
+        self.configured(project, "good", judge)
+        assert project.run().ret == 0
+        assert bless() == 0
+        self.configured(project, "bad", judge)
+        assert project.run().ret == 1
+        (gate,) = project.document()["gates"]
+        assert "fresh epochs of both" in gate["reason"]
+        assert (gate["effect"], gate["pairs"]) == (-0.5, 40)
+
     def test_stays_undecided_where_nothing_may_be_asked(
         self, project: SampleProject, answers
     ) -> None:
