@@ -87,6 +87,14 @@ def test_tangos_interval_is_what_its_test_does_not_reject(gained, lost, tied):
             assert float(pvalue) == pytest.approx(0.025, abs=1e-4)
 
 
+def test_published_example_of_21_children():
+    """Airway hyper-responsiveness before and after: 7 and 1 changed (Fagerland et al. 2013, 2014)."""
+    assert float(mcnemar(7, 1)) == pytest.approx(0.070, abs=5e-4)
+    assert float(mcnemar(7, 1, mid=True)) == pytest.approx(0.039, abs=5e-4)
+    assert tango(7, 1, 21) == pytest.approx((0.026, 0.517), abs=5e-4)
+    assert bonett_price(7, 1, 21) == pytest.approx((0.013, 0.508), abs=5e-4)
+
+
 def test_bonett_price_by_hand():
     """(c - b) / (n + 2) +- z sqrt(...), n = 98: q1 = 11/100, q2 = 21/100."""
     half = norm.ppf(0.975) * np.sqrt((0.11 + 0.21 - 0.1**2) / 100)
