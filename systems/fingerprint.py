@@ -132,7 +132,15 @@ def _source(folder: Path, source: str, key: str, hasher: _FileHasher) -> str:
     """A folder by what is in it; a hub id by its name."""
     if not is_local(folder, source):
         return source
-    return hasher.tree([(folder / Path(source).expanduser()).resolve()], key=key, skip=NOT_LOADED)
+    place = (folder / Path(source).expanduser()).resolve()
+    if not place.exists():
+        raise ConfigError(
+            "there is no encoder here",
+            file=place,
+            key=key,
+            hint=f"`encoder:` may name a local folder; '{DEFAULT_ENCODER}' is installed with Rung.",
+        )
+    return hasher.tree([place], key=key, skip=NOT_LOADED)
 
 
 def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
