@@ -31,7 +31,7 @@ from harness.metrics.overlap import (
 )
 from harness.metrics.personal_data import PersonalData, find_personal_data
 from harness.metrics.profanity import find_profanity
-from harness.metrics.refusal import is_abstention, is_refusal
+from harness.metrics.refusal import is_abstention, is_refusal, refusal_languages
 from harness.metrics.retrieval import (
     average_precision,
     hit_at_k,
@@ -91,6 +91,7 @@ __all__ = [
     "ranked",
     "recall_at_k",
     "reciprocal_rank",
+    "refusal_languages",
     "repetition",
     "rouge_l",
     "rouge_lsum",
