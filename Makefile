@@ -1,17 +1,21 @@
 # make evals   everything for a first report: environment, suites on the embedded model, the page
 # make test    everything that must hold: environment, format, lint, types, layers, tests
+# make docs    the documentation as a site, in build/site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: evals test lint types layers clean
+.PHONY: evals test docs lint types layers clean
 
 evals: $(INSTALLED)
 	$(BIN)/pytest evals/
 
 test: $(INSTALLED) lint types layers
 	$(BIN)/pytest tests/ -n 2 --dist worksteal
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
