@@ -42,17 +42,20 @@ class EventLoop:
         done: queue.SimpleQueue[R | BaseException] = queue.SimpleQueue()
 
         async def main() -> None:
-            room = asyncio.Semaphore(concurrency)
+            left = iter(
+                items
+            )  # shared by the workers: a task for each of a million items is not free
 
-            async def one(item: T) -> None:
-                async with room:
+            async def worker() -> None:
+                for item in left:
                     try:
                         done.put(await work(item))
                     except BaseException as error:
                         done.put(error)
                         raise
 
-            await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+            workers = (worker() for _ in range(min(concurrency, len(items))))
+            await asyncio.gather(*workers, return_exceptions=True)
 
         future = asyncio.run_coroutine_threadsafe(main(), self._loop)
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from openai import APIError, APIStatusError, AsyncOpenAI
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from harness.errors import ConfigError
@@ -15,10 +18,16 @@ from harness.types import Usage
 from systems.answers import describe, unusable
 from systems.backend import BackendSpec, Completion, Decoding, RawCall, Request
 from systems.event_loop import EventLoop
+from systems.throttle import Throttle, pause_after
 
 CONCURRENCY = 8
 TIMEOUT_S = 60.0
 MAX_RETRIES = 5
+LONGEST_WAIT_S = 120.0  # a server that asks for a longer pause has a quota, not a queue
+LONGEST_STREAM = (
+    5_000_000  # characters; each piece of an endless stream arrives within the time limit
+)
+BUSY = (429, 503)
 
 
 class BrokenReply(Exception):
@@ -26,15 +35,18 @@ class BrokenReply(Exception):
 
 
 class RemoteBackend:
-    """Completes prompts by asking a server, several at once.
+    """Completes prompts by asking a server, as many at once as it bears, at most `concurrency`.
 
-    The `openai` client retries 429, 5xx and lost connections with growing pauses, and waits as
-    long as a Retry-After header says. What still fails is that one request's error.
+    Requests that meet 408, 409, 5xx or a lost connection are repeated after growing pauses, or after
+    the time that a Retry-After header names. 429 and 503 slow down all that are still to be sent,
+    and are only given up when `max_retries` rounds were refused without an answer in between. What
+    still fails is that one request's error.
     """
 
     def __init__(self, spec: BackendSpec) -> None:
         self.spec = spec
         self.options = spec.model.options
+        self._throttle = Throttle(self.options.get("concurrency", CONCURRENCY))
 
     def check(self) -> None:
         """Refuse a key that is not in the environment, and an adapter."""
@@ -55,7 +67,7 @@ class RemoteBackend:
             api_key=key,
             base_url=self.options.get("base_url"),
             timeout=self.options.get("timeout_s", TIMEOUT_S),
-            max_retries=self.options.get("max_retries", MAX_RETRIES),
+            max_retries=0,  # the client's own would hold a place while they wait
         )
         loop = EventLoop()
 
@@ -67,8 +79,8 @@ class RemoteBackend:
             await client.close()
 
         try:
-            concurrency = self.options.get("concurrency", CONCURRENCY)
-            yield from loop.each(ask, list(enumerate(requests)), concurrency=concurrency)
+            most = self._throttle.most
+            yield from loop.each(ask, list(enumerate(requests)), concurrency=most)
         finally:
             list(loop.each(close, [None], concurrency=1))
             loop.close()
@@ -76,28 +88,57 @@ class RemoteBackend:
     async def _ask(
         self, client: AsyncOpenAI, request: Request, decoding: Decoding, key: str
     ) -> Completion:
-        started = time.perf_counter()
-        attempts = 1
-        try:
-            create = client.chat.completions.with_raw_response.create
-            reply = await create(**self._arguments(request, decoding))
-            attempts = reply.retries_taken + 1
-            parsed = reply.parse()
-            if self.options.get("stream", False):
-                answer = await _assembled(parsed)
-            else:
-                answer = _read(parsed)
-        except BrokenReply as error:
-            answer = {"error": str(error).replace(key, "***")}
-        except Exception as error:  # one request's failure is its own outcome
-            attempts = max(attempts, _attempts(error))
-            answer = {"error": describe(error).replace(key, "***")}
+        arguments = self._arguments(request, decoding)
+        attempts = 0
+        while True:
+            attempts += 1
+            async with self._throttle.place() as place:
+                started = time.perf_counter()
+                try:
+                    answer = await self._attempt(client, arguments)
+                    failure = None
+                except BrokenReply as error:
+                    answer, failure = {"error": str(error)}, None
+                except Exception as error:  # one request's failure is its own outcome
+                    answer, failure = {"error": describe(error)}, error
+                latency_s = time.perf_counter() - started
+                pause = self._pause(failure, place, attempts, request)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        if "error" in answer:
+            answer["error"] = answer["error"].replace(key, "***")
         return Completion(
-            prompt=tuple(request.messages),
-            latency_s=time.perf_counter() - started,
-            attempts=attempts,
-            **answer,
+            prompt=tuple(request.messages), latency_s=latency_s, attempts=attempts, **answer
         )
+
+    async def _attempt(self, client: AsyncOpenAI, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        reply = await client.chat.completions.with_raw_response.create(**arguments)
+        parsed = reply.parse()
+        return await _assembled(parsed) if self.options.get("stream", False) else _read(parsed)
+
+    def _pause(
+        self, failure: Exception | None, place: int, attempts: int, request: Request
+    ) -> float | None:
+        """Seconds until this request is sent again; None when it is not."""
+        retries = self.options.get("max_retries", MAX_RETRIES)
+        if failure is None:
+            self._throttle.answered()
+            return None
+        wait_s = _retry_after(failure)
+        if not _passing(failure) or (wait_s or 0) > LONGEST_WAIT_S:
+            return None
+        if getattr(failure, "status_code", None) in BUSY:
+            self._throttle.refused(place)
+            if self._throttle.refusals > retries:
+                return None
+            # For everybody: requests that a server refuses cost it as much as those it answers.
+            self._throttle.pause(wait_s or pause_after(self._throttle.refusals))
+            return 0.0
+        if attempts > retries:
+            return None
+        spread = request.seed % 1000 / 1000  # or all that failed together would return together
+        return pause_after(attempts, spread=spread) if wait_s is None else wait_s
 
     def _arguments(self, request: Request, decoding: Decoding) -> dict[str, Any]:
         limit = self.options.get("max_tokens_field", "max_tokens")
@@ -192,11 +233,15 @@ async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
     refusals: list[str] = []
     calls: dict[int, dict[str, str]] = {}
     finish_reason = usage = None
+    length = 0
     async for chunk in stream:
         usage = getattr(chunk, "usage", None) or usage
         for choice in (getattr(chunk, "choices", None) or [])[:1]:
             finish_reason = choice.finish_reason or finish_reason
             pieces.append(choice.delta.content or "")
+            length += len(pieces[-1])
+            if length > LONGEST_STREAM:
+                raise BrokenReply(f"the stream went on past {LONGEST_STREAM:,} characters")
             refusals.append(getattr(choice.delta, "refusal", None) or "")
             for call in choice.delta.tool_calls or ():
                 known = calls.setdefault(call.index, {"id": "", "name": "", "arguments": ""})
@@ -215,11 +260,29 @@ async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
     return answer
 
 
-def _attempts(error: Exception) -> int:
-    """How often the client asked before it gave up: it says so in its last request's headers."""
-    if not isinstance(error, APIError):
-        return 1
-    headers: Mapping[str, str] = error.request.headers
+def _passing(error: Exception) -> bool:
+    """Whether the same request may succeed later. A spent quota does not come back by waiting."""
     if isinstance(error, APIStatusError):
-        headers = error.response.request.headers
-    return int(headers.get("x-stainless-retry-count", "0")) + 1
+        told = error.response.headers.get("x-should-retry")
+        if told in ("true", "false"):
+            return told == "true"
+        status = error.status_code
+        return (status in (408, 409, 429) or status >= 500) and error.code != "insufficient_quota"
+    return isinstance(error, APIConnectionError)  # a time-out is one
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds that the server asks to wait; None where it names no time."""
+    if not isinstance(error, APIStatusError):
+        return None
+    headers: Mapping[str, str] = error.response.headers
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers.get(name, "")) / unit)
+        except ValueError:
+            continue
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, (date - datetime.now(date.tzinfo)).total_seconds())
+    except (TypeError, ValueError):
+        return None
