@@ -76,10 +76,12 @@ def train(
     return SystemTrainer(spec, recipe, on_log=on_log).train(rows, out=out, seed=seed)
 
 
-def template_parity(spec: SystemSpec) -> dict[str, int]:
+def template_parity(spec: SystemSpec) -> dict[str, Any]:
     """Hold the rows of a system's recipe against what inference would send, without training.
 
-    Returns how many rows were compared, and how many tokens of their prompts never change.
+    Returns how many `rows` were compared, how many tokens of their prompts never change
+    (`constant_prompt_tokens`), and, where the prompt file has any, the file without them
+    (`compact_prompt`).
 
     Raises
     ------
@@ -119,18 +121,26 @@ class SystemTrainer:
             warnings.simplefilter("ignore", FutureWarning)
             return self._train(rows, examples, (kept, held), out=out, seed=seed)
 
-    def compare(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-        """Template parity of rows: how many were compared, and their constant prompt tokens."""
+    def compare(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Template parity of rows: how many were compared, and what of their prompts never changes."""
         examples = [self._example(row, number) for number, row in enumerate(rows, 1)]
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             trainer = self._trainer(examples, [], Path(folder), 0)
             self._check_parity(trainer, rows, examples)
-        return {"rows": len(rows), "constant_prompt_tokens": self._constant_tokens(examples)}
+        template = self.prompts.template
+        return {
+            "rows": len(rows),
+            "constant_prompt_tokens": self._constant_tokens(examples),
+            "compact_prompt": compact_prompt(template.source) if template is not None else None,
+        }
 
     def _constant_tokens(self, examples: Sequence[dict[str, Any]]) -> int:
+        """Tokens of the messages' own text that never change; the chat template's are no one's to drop."""
         prompts = [self.backend.encode(Request(messages=e["prompt"]))[1] for e in examples]
-        return constant_tokens(prompts)
+        empty = [{**message, "content": ""} for message in examples[0]["prompt"]]
+        frame = len(self.backend.encode(Request(messages=empty))[1])
+        return max(0, constant_tokens(prompts) - frame)
 
     def _train(
         self,
@@ -344,6 +354,13 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         self._on_log({"step": state.global_step, "steps": state.max_steps, **(logs or {})})
+
+
+def compact_prompt(source: str) -> str | None:
+    """A prompt file without the words before its first and behind its last slot; None if there are none."""
+    begins, ends = source.find("{"), source.rfind("}") + 1
+    kept = source[begins:ends] if begins >= 0 else source
+    return kept + "\n" if kept.strip() != source.strip() else None
 
 
 def _checkpointing_field(known: Collection[str]) -> str:

@@ -38,6 +38,7 @@ def test_what_agrees_is_said_with_the_tokens_that_never_change(tuned: SampleProj
     found = json.loads(tuned.rung("data", "tuned", "--template", "--json").stdout.str())
     assert (found["system"], found["rows"]) == ("tuned", 3)
     assert found["constant_prompt_tokens"] > 5
+    assert found["compact_prompt"] == "{{ input }}\n"
     assert not (tuned.evals / "ad").exists()
 
 

@@ -47,7 +47,12 @@ def train(system: str, out: Path | None, seed: int) -> None:
 def _show(entry: dict[str, Any]) -> None:
     """Show one line of the training's log."""
     if "rows" in entry:
-        click.echo(", ".join(f"{key}: {value}" for key, value in entry.items()))
+        click.echo(f"{entry['rows']} rows, {entry['validation']} of them held out")
+        if constant := entry["constant_prompt_tokens"]:
+            click.echo(
+                f"{constant} tokens of every prompt never change: fine-tuning can drop them "
+                "(`rung data --template` shows a compact prompt)"
+            )
         return
     values = [f"{name} {entry[name]:.4g}" for name in SHOWN if name in entry]
     if values:

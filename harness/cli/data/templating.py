@@ -44,3 +44,5 @@ def check_templates(project: Project, name: str | None, *, as_json: bool) -> Non
             click.echo(
                 f"  {constant} tokens of every prompt never change: fine-tuning can drop them"
             )
+            if compact := found["compact_prompt"]:
+                click.echo(f"  a compact prompt to train on and to ask with:\n{compact}")
