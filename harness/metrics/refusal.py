@@ -58,15 +58,12 @@ def _beginning(text: str) -> str:
 def _hinted(beginning: str, languages: Collection[str] | None) -> list[_Rules]:
     """Rules of the languages that have a hint in the text: the others cannot match."""
     known = _rules()
-    if languages is None:
-        chosen = known.values()
-    else:
-        for code in languages:
-            if code not in known:
-                raise ConfigError(f"no rules for the language '{code}'. {nearest(code, known)}")
-        chosen = [known[code] for code in languages]
+    asked = known if languages is None else languages
+    for code in asked:
+        if code not in known:
+            raise ConfigError(f"no rules for the language '{code}'. {nearest(code, known)}")
     words = set(_words(beginning))
-    return [rules for rules in chosen if not rules.hints.isdisjoint(words)]
+    return [known[code] for code in asked if not known[code].hints.isdisjoint(words)]
 
 
 def _words(text: str) -> list[str]:
