@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from harness.cache import Cache
 from harness.cases import case_hash
-from harness.errors import RungError
+from harness.errors import RungError, StoreError
 from harness.types import Case, Output, System, SystemSpec
 
 Mode = Literal["cached", "fresh", "replay"]
@@ -116,6 +116,18 @@ class Runner:
         self._budget = budget
         self._systems: dict[str, System] = {}
         self._patience: dict[str, Patience] = {}
+        self._not_kept: str | None = None  # why outputs are not in the cache, though they should be
+        self._cache_in_use = cache
+
+    def notes(self) -> list[str]:
+        """Say what the user should know of the cache."""
+        damaged = self._cache_in_use.damaged if self._cache_in_use is not None else 0
+        found = []
+        if damaged:
+            found.append(f"cache: {damaged} stored outputs were damaged and are asked for again")
+        if self._not_kept is not None:
+            found.append(f"the outputs of this run are not kept for the next one: {self._not_kept}")
+        return found
 
     def check(self, batch: Batch) -> None:
         """Find what is configured wrong in a system that will be asked, before anything runs.
@@ -152,14 +164,23 @@ class Runner:
             for output in self._generate(batch.spec, todo, total):
                 if self._budget is not None:
                     self._budget.spent += self._budget.cost(batch.spec, output)
-                if cache is not None and output.error is None:
-                    cache.put(batch.fingerprint, hashes[output.case_id], output)
+                if output.error is None:
+                    self._keep(batch, hashes, output)
                 answers[output.case_id, output.epoch] = Answer(output=output)
                 total -= 1
             if total:
                 why = self._why_not_asked(batch.spec)
                 answers |= {key: why for key, a in answers.items() if a is NOT_CACHED}
         return answers
+
+    def _keep(self, batch: Batch, hashes: Mapping[str, str], output: Output) -> None:
+        """Store an output. A disk that fills up must not cost the answers that are still to come."""
+        if self._cache is not None and hashes:
+            try:
+                self._cache.put(batch.fingerprint, hashes[output.case_id], output)
+            except StoreError as error:
+                self._cache = None
+                self._not_kept = str(error)
 
     def _recall(self, batch: Batch, cache: Cache, hashes: Mapping[str, str]) -> dict[Key, Answer]:
         keys = [(h, epoch) for h in hashes.values() for epoch in batch.epochs]

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ SCHEMA_VERSION = 1
 DOCUMENT = "run.json"
 TABLES = ("scores", "outputs", "cases")
 PART_ROWS = 50_000  # of a table that is laid out and written at once
+ABANDONED_S = 86_400  # a folder that nobody has written into for a day belongs to a killed run
 BASELINE = "baseline"
 LATEST = "latest"
 
@@ -66,6 +68,7 @@ class RunStore:
         final = self.reports / run_id
         partial = self.reports / f".{run_id}.partial"
         with explained(final):
+            sweep(self.reports, ".*.partial")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             try:
@@ -254,6 +257,13 @@ def read_scores(folder: Path) -> ScoreTable:
             )
         )
     return dict(table)
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove what killed runs left behind, unless another run may still be at it."""
+    for left in folder.glob(pattern):
+        if time.time() - left.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

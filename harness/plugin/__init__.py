@@ -127,6 +127,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if evaluation.worker is not None:
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
         output["rung_misconfigured"] = evaluation.misconfigured
+        output["rung_notes"] = evaluation.runner.notes()
         output[datasets.ROWS] = session.config.stash[DATA].rows()
     try:
         session.exitstatus = evaluation.finish(session.exitstatus)
@@ -161,7 +162,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     """Learn from a worker that its suites were configured wrong, and what data it measured."""
     output = getattr(node, "workeroutput", None) or {}
     node.config.stash[DATA].handed_over += output.get(datasets.ROWS, [])
-    evaluation_of(node.config).misconfigured |= bool(output.get("rung_misconfigured"))
+    evaluation = evaluation_of(node.config)
+    evaluation.misconfigured |= bool(output.get("rung_misconfigured"))
+    evaluation.notes += output.get("rung_notes", ())
 
 
 @pytest.fixture

@@ -49,11 +49,13 @@ class Evaluation:
         self._check_names()
         self.misconfigured = False
         self.problem: str | None = None
+        self.notes: list[str] = []  # of the workers
         self.stored: Path | None = None  # the folder of the run, once it is written
         self.document: dict[str, Any] | None = None
         self._fingerprints: dict[tuple[Path, str], Fingerprint] = {}
+        self.runner = self._runner()
         self.run = Run(
-            runner=self._runner(), fingerprint=self.fingerprint, epochs=self._option("epochs")
+            runner=self.runner, fingerprint=self.fingerprint, epochs=self._option("epochs")
         )
         for suite in self.catalogue.suites.values():
             for spec in suite.systems:
@@ -238,6 +240,8 @@ class Evaluation:
         if self.config.option.collectonly or not self.catalogue.suites:
             return exitstatus
         parts.merge(folder, self.run, self.catalogue)
+        self.notes += self.runner.notes()
+        self.problem = "\n".join(self.notes) or None
         if not any(run.answers for run in self.run.runs.values()):
             return exitstatus
         from harness.plugin.finish import store_run

@@ -12,7 +12,7 @@ from typing import Any
 from harness.records import dumps, output_from_json, output_to_json
 from harness.run import GateMark, JudgeMark, Metric, Run, SuiteRun
 from harness.runner import Answer
-from harness.store import explained
+from harness.store import explained, sweep
 from harness.suites import Catalogue
 from harness.types import GateResult, Score
 
@@ -31,6 +31,7 @@ def write(folder: Path, worker: str, run: Run) -> None:
 
 def merge(folder: Path, run: Run, catalogue: Catalogue) -> None:
     """Take in what the workers wrote; where two had the same score, the later file holds."""
+    sweep(folder.parent, "*")
     if not folder.is_dir():
         return
     for file in sorted(folder.glob("*.json")):
