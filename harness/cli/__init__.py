@@ -30,6 +30,7 @@ VERBS = {
     "data": ("harness.cli.data:data", "Diversity, duplicates, leaks; is this worth training on?"),
     "train": ("harness.cli.train:train", "Train a system's adapter by its recipe."),
     "pilot": ("harness.cli.pilot:pilot", "Would tuning reach the target? LoRA at nested sizes."),
+    "escalate": ("harness.cli.escalate:escalate", "Write the GPU job, when it was earned."),
     "label": ("harness.cli.label:label", "Label and tag outputs on a local page."),
     "review": ("harness.cli.review:review", "Compare systems blindly on a local page."),
     "report": ("harness.cli.runs:report", "Render a stored run again."),

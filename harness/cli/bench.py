@@ -32,7 +32,7 @@ from harness.pilot import (
     nested,
     read_scored,
 )
-from harness.pilot.variants import many_shot, on_general_skills, tuned, with_model_of
+from harness.pilot.variants import general_of, many_shot, on_general_skills, tuned, with_model_of
 from harness.run import Suite
 from harness.training_check import file_hash
 from harness.training_rows import text_of
@@ -201,9 +201,7 @@ class Bench:
         general, spec = self.subject.general, self.subject.system
         if general is None or spec is None:
             return None
-        found = [s for s in with_model_of(spec, general.systems) if s.model is not None]
-        champion = [s for s in found if s.name == general.champion]
-        return next(iter((*champion, *found)), None)
+        return general_of(general, spec)
 
     def imported(self, systems_by_size: Sequence[tuple[int, str]]) -> dict[Training, SystemSpec]:
         """Systems that were tuned elsewhere, in the place of trainings."""

@@ -229,9 +229,16 @@ def _expected(claims: Claims, row: Row) -> dict[str, Any]:
 
 
 def _hardware(claims: Claims, training: Training) -> list[dict[str, Any]]:
-    """Memory, hours and money of the step, by kind of GPU and way of tuning; what cannot fit is left out."""
+    """The step at the rows that the forecast speaks of, else at those that are there."""
     have = claims.evidence.readiness.rows if claims.evidence.readiness is not None else 0
-    rows = claims.reach.rows if claims.reach is not None else have
+    return hardware(training, claims.reach.rows if claims.reach is not None else have)
+
+
+def hardware(training: Training, rows: int) -> list[dict[str, Any]]:
+    """Memory, hours and money of a training, by kind of GPU and way of tuning.
+
+    What cannot fit is left out.
+    """
     model, found = Model.of_size(training.parameters), []
     ways: tuple[Tuning, ...] = ("qlora", "lora", "full")
     for way in ways:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.run import Suite
 from harness.types import SystemSpec
 
 RECORD = "rung.json"
@@ -36,8 +37,16 @@ def with_model_of(spec: SystemSpec, systems: Sequence[SystemSpec]) -> list[Syste
     return [
         other
         for other in systems
-        if other.rung == "prompt" and (None in (spec.model, other.model) or other.model == spec.model)
+        if other.rung == "prompt"
+        and (None in (spec.model, other.model) or other.model == spec.model)
     ]
+
+
+def general_of(general: Suite, spec: SystemSpec) -> SystemSpec | None:
+    """The prompt system on general skills that tuning is compared with: same model, champion first."""
+    found = [s for s in with_model_of(spec, general.systems) if s.model is not None]
+    champion = [s for s in found if s.name == general.champion]
+    return next(iter((*champion, *found)), None)
 
 
 def _for_other_prompts(adapter: Path) -> Path:

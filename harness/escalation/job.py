@@ -1,0 +1,287 @@
+"""A training job as a folder that runs by itself: rows, recipe, scripts, the project that judges it.
+
+Plain TRL under accelerate, so that whoever runs it can read and change it; nothing of Rung is needed
+to train, and what judges the result is the project's own suites, copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+from packaging.requirements import Requirement
+
+from harness.beside import Beside, write_beside
+from harness.config import Project
+from harness.errors import ConfigError
+from harness.types import SystemSpec
+
+TEMPLATES = (
+    "train.py",
+    "run.sh",
+    "job.slurm",
+    "accelerate.yaml",
+    "accelerate-cpu.yaml",
+    "README.md",
+)
+# Of models and projects, what a job has no use for.
+NOT_COPIED = ("__pycache__", "checkpoint*", ".git", ".rung", "*.pyc", "reports")
+EXTRAS = ("local", "train", "text", "openai")
+STAGES: Mapping[str, tuple[str, ...]] = {"sft": ("sft",), "dpo": ("dpo",), "both": ("sft", "dpo")}
+DPO_DEFAULTS = {"num_train_epochs": 1, "beta": 0.1}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a job is to do."""
+
+    suite: str
+    sentence: str  # the verdict's
+    system: SystemSpec  # as it will be judged
+    general: tuple[str, SystemSpec] | None  # the same on the suite of general skills
+    method: str  # sft | dpo | both
+    rows: Mapping[str, Sequence[Row]]  # by stage, in TRL's conversational form
+    of: Mapping[str, int]  # rows before cleaning, by stage
+    recipe: Mapping[str, Any]  # peft, quantize, trainer
+    identity: str  # of the base model
+    parameters: int | None = None
+    estimates: Sequence[Mapping[str, Any]] = ()
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Trainings, one after the other."""
+        return STAGES[self.method]
+
+
+def write_job(folder: Path, job: Job, project: Project) -> Path:
+    """Write the job's folder.
+
+    Raises
+    ------
+    ConfigError
+        The folder is there already and holds something, or a stage has no rows.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError("this folder is not empty", file=folder, key="--out")
+    for stage in job.stages:
+        if not job.rows.get(stage):
+            wanted = "a desired output" if stage == "sft" else "a better and a worse answer"
+            raise ConfigError(f"there are no rows with {wanted}: {stage} cannot be trained")
+    folder.mkdir(parents=True, exist_ok=True)
+    outside = _copy_project(folder / "project", project)
+    _copy_packages(folder / "rung")
+    data = {stage: _write_rows(folder, stage, job) for stage in job.stages}
+    source = _source(job.system, project, folder / "project")
+    _write_json(
+        folder / "job.json",
+        {
+            "suite": job.suite,
+            "model": {"source": source, "identity": job.identity, "parameters": job.parameters},
+            "method": job.method,
+            "data": data,
+            "seed": job.seed,
+            "rung_version": _version("rung"),
+            "verdict": dict(job.verdict),
+        },
+    )
+    (folder / "recipe.yaml").write_text(_recipe(job), "utf-8")
+    (folder / "requirements.txt").write_text("\n".join(_pinned(job)) + "\n", "utf-8")
+    _render_all(folder, job, {"data": data, "outside": outside, "model": source})
+    _write_judged(folder, job)
+    return folder
+
+
+def _write_rows(folder: Path, stage: str, job: Job) -> dict[str, Any]:
+    name = f"data/{stage}.jsonl"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in job.rows[stage])
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / name).write_bytes(text.encode("utf-8"))
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return {"file": name, "sha256": digest, "rows": len(job.rows[stage]), "of": job.of[stage]}
+
+
+def _recipe(job: Job) -> str:
+    """TRL's and PEFT's fields by stage."""
+    own = job.recipe.get("method", "sft")
+    trainer = dict(job.recipe.get("trainer") or {})
+    fields: dict[str, Any] = {
+        "peft": job.recipe.get("peft"),
+        "quantize": job.recipe.get("quantize"),
+    }
+    for stage in job.stages:
+        other = DPO_DEFAULTS if stage == "dpo" else {}
+        shared = (
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "max_length",
+            "max_steps",
+        )
+        kept = {key: trainer[key] for key in shared if key in trainer}
+        fields[stage] = trainer if stage == own else {**other, **kept}
+    head = "# TRL's SFTConfig and DPOConfig, PEFT's configuration: their own field names.\n"
+    return head + str(yaml.safe_dump(fields, sort_keys=False))
+
+
+def _write_judged(folder: Path, job: Job) -> None:
+    """The file of `--beside`: the result as one more system of its suites."""
+    last = job.stages[-1]
+    suites = {job.suite: (_judged(job.system, f"out/{last}", folder),)}
+    if job.general is not None:
+        suite, spec = job.general
+        suites[suite] = (_judged(spec, f"out/{last}-general", folder),)
+    file = folder / "judged.json"
+    write_beside(file, Beside(suites=suites))
+    document = json.loads(file.read_text("utf-8"))
+    for entries in document["suites"].values():
+        for entry in entries:
+            entry["folder"] = "project/evals"  # relative to the file: the folder may be moved
+    _write_json(file, document)
+
+
+def _judged(spec: SystemSpec, adapter: str, folder: Path) -> SystemSpec:
+    options = {k: v for k, v in spec.options.items() if k not in ("recipe", "variant")}
+    return SystemSpec(
+        name=spec.name,
+        kind="fine_tuned",
+        rung="fine_tuned",
+        folder=folder / "project" / "evals",
+        model=spec.model,
+        options={**options, "adapter": f"../../{adapter}"},
+        encoder=spec.encoder,
+    )
+
+
+def _copy_project(to: Path, project: Project) -> list[str]:
+    """Copy the suites and every local path that rung.yaml names; return those that lie outside."""
+    ignore = shutil.ignore_patterns(*NOT_COPIED)
+    shutil.copytree(project.folder, to / "evals", ignore=ignore)
+    for name in ("conftest.py", "evals/conftest.py"):
+        if (project.root / name).is_file():
+            shutil.copy2(project.root / name, to / name)
+    baseline = project.root / "reports" / "baseline"
+    if baseline.is_dir():
+        shutil.copytree(baseline, to / "reports" / "baseline")
+    document = yaml.safe_load(project.file.read_text("utf-8-sig"))
+    outside = []
+    for text in sorted(set(_texts(document))):
+        path = (project.folder / text).resolve()
+        if not text.startswith((".", "/", "~")) or not path.exists():
+            continue
+        root = project.root.resolve()
+        if path.is_relative_to(project.folder.resolve()):
+            continue
+        if text.startswith("/") or not path.is_relative_to(root):
+            outside.append(text)
+            continue
+        copy = to / path.relative_to(root)
+        if path.is_dir():
+            shutil.copytree(path, copy, ignore=ignore, dirs_exist_ok=True)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+    return outside
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _source(spec: SystemSpec, project: Project, copied: Path) -> str:
+    """Where the job finds its base model: a folder of its own, or the hub id."""
+    assert spec.model is not None
+    path = spec.path(spec.model.source)
+    root = project.root.resolve()
+    if path.is_dir() and path.is_relative_to(root):
+        return (Path(copied.name) / path.relative_to(root)).as_posix()
+    return spec.model.source
+
+
+def _copy_packages(to: Path) -> None:
+    """The engine itself, as it is here: the judge must not change with the machine."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for package in ("harness", "systems"):
+        shutil.copytree(Path(str(files(package))), to / package, ignore=ignore)
+    launcher = Path(str(files("harness"))).parent / "rung.py"
+    if launcher.is_file():
+        shutil.copy2(launcher, to / "rung.py")
+
+
+def _pinned(job: Job) -> list[str]:
+    """Every package that the job needs, at the versions that are installed here."""
+    names = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "pyyaml"}
+    for text in requires("rung") or ():
+        requirement = Requirement(text)
+        wanted = requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": extra}) for extra in EXTRAS
+        )
+        if wanted and requirement.name != "rung":
+            names.add(requirement.name)
+    # A wheel's local label (+cpu, +cu128) names a build, not a version.
+    pinned = [
+        f"{n}=={v.partition('+')[0]}" for n in sorted(names) if (v := _version(n)) is not None
+    ]
+    return [*pinned, *(["bitsandbytes"] if job.recipe.get("quantize") else [])]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )  # shell, YAML and Markdown: nothing here is HTML
+
+
+def _render_all(folder: Path, job: Job, more: Mapping[str, Any]) -> None:
+    own = "full" if job.recipe.get("peft") is None else "lora"
+    own = "qlora" if job.recipe.get("quantize") else own
+    mine = [e for e in job.estimates if e["tuning"] == own] or list(job.estimates)
+    fastest = min(mine, key=lambda e: e["gpu_hours"], default=None)
+    values = {
+        "suite": job.suite,
+        "sentence": job.sentence,
+        "system": job.system.name,
+        "stages": job.stages,
+        "parameters": job.parameters,
+        "estimates": mine,
+        "gpu": fastest["gpu"] if fastest else "GPU",
+        "gpus": fastest["gpus"] if fastest else 1,
+        "nodes": 1,
+        "sharded": bool(mine) and min(e["gpus"] for e in mine) > 1,
+        "hours": max(round(3 * fastest["hours"]), 1) if fastest else 24,
+        **more,
+    }
+    for name in TEMPLATES:
+        template = (files("harness") / "escalation" / "job_files" / f"{name}.j2").read_text("utf-8")
+        (folder / name).write_text(_environment().from_string(template).render(values), "utf-8")
+    (folder / "run.sh").chmod(0o755)
+
+
+def _write_json(file: Path, value: object) -> None:
+    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
