@@ -1,11 +1,25 @@
 """A threshold for near-duplicates is chosen on labelled pairs, and its precision is told honestly."""
 
+import importlib.util
+import random
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 from diversity_sets import HashingEncoder, Topics
 
-from harness.diversity.calibration import Pair, calibrate, calibrate_cosines, load_pairs
+from harness.diversity import Limits
+from harness.diversity.calibration import (
+    SHIPPED,
+    Pair,
+    calibrate,
+    calibrate_cosines,
+    load_pairs,
+)
 from harness.errors import CaseError
+
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "diversity"
 
 
 @pytest.fixture
@@ -116,3 +130,26 @@ def test_calibration_on_real_sentences(shared_data, rng):
     found = calibrate(pairs, encoder=encoder, rng=rng)[0]
     assert found.precision.value >= 0.95
     assert 0.7 < found.threshold < 0.97
+
+
+def test_the_shipped_pairs_are_what_their_parts_give_and_say_that_they_are_constructed():
+    path = BENCHMARK / "build_pairs.py"
+    spec = importlib.util.spec_from_file_location("build_pairs", path)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    rng = random.Random(0)
+    made = [pair for style in build.STYLES for pair in build.pairs(style, rng)]
+    stored = load_pairs(BENCHMARK / "pairs.csv")
+    assert [(p.one, p.other, "yes" if p.duplicate else "no", p.style) for p in stored] == made
+    assert all(p.style.endswith("(constructed)") for p in stored)
+    assert min(Counter(p.style for p in stored).values()) >= 200
+
+
+def test_the_threshold_in_use_is_told_beside_the_chosen_one(rng):
+    found = calibrate_cosines([0.99] * 20 + [0.7] * 20, [True] * 20 + [False] * 20, rng=rng)
+    assert found.now.threshold == SHIPPED == Limits().duplicate_cosine
+    assert found.now.precision.value == found.precision.value == 1
+    stricter = calibrate_cosines(
+        [0.99] * 20 + [0.7] * 20, [True] * 20 + [False] * 20, rng=rng, shipped=0.6
+    )
+    assert stricter.now.precision.value == 0.5

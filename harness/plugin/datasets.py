@@ -99,7 +99,7 @@ class Data:
             if dataset.measured
         ]
         found += [
-            {"name": outputs.name, "suite": suite, "system": system, **outputs.measured}
+            {"suite": suite, "system": system, **outputs.measured}
             for (_, suite, system), outputs in self._outputs.items()
         ]
         return found + self.handed_over
