@@ -26,8 +26,13 @@ class Calibrated:
     def conditions(self) -> tuple[str, ...]:
         """What has to be said beside a number that rests on the judge."""
         found = self.calibration.conditions
-        if self.said.waiting:
-            found = (*found, f"{self.said.waiting:,} labels of other answers do not count")
+        if waiting := self.said.waiting:
+            labels = (
+                "1 label of another answer does"
+                if waiting == 1
+                else f"{waiting:,} labels of other answers do"
+            )
+            found = (*found, f"{labels} not count")
         return found
 
     @property
