@@ -232,3 +232,87 @@ def test_a_process_that_is_killed_keeps_what_was_answered(project: SampleProject
     assert sorted(set(before) - {"question c3"} | set(again)) == [f"question {i}" for i in ids]
     assert set(again) & set(before) <= {"question c3"}, "nothing is answered twice"
     assert project.document()["counts"]["cached"] == len(before) - 1
+
+
+ASYNC_TESTS = """
+import asyncio, pytest, systems
+from pathlib import Path
+from harness.types import Case, SystemSpec
+
+pytestmark = pytest.mark.PLUGIN
+
+async def test_of_a_user():
+    await asyncio.sleep(0)
+
+async def test_a_system_answers_under_a_running_loop():
+    loop = asyncio.get_running_loop()
+    options = {"callable": "answering:answer"}
+    folder = Path(__file__).parent
+    spec = SystemSpec(name="a", kind="python", rung="prompt", folder=folder, options=options)
+    (output,) = systems.load(spec).generate([Case(id="c", input="?")], epoch=0)
+    assert output.text == "yes"
+    assert asyncio.get_running_loop() is loop
+    await asyncio.sleep(0)
+"""
+
+
+@pytest.fixture(params=["anyio", "asyncio"])
+def coroutine_plugin(request: pytest.FixtureRequest, project: SampleProject) -> str:
+    """What runs a user's coroutines as tests: its mark; every coroutine is one, marked or not."""
+    if request.param == "asyncio":
+        pytest.importorskip("pytest_asyncio", reason="pytest-asyncio is not installed")
+    other = "asyncio" if request.param == "anyio" else "anyio"
+    project.write("pytest.ini", f"[pytest]\naddopts = -p no:{other}\n{request.param}_mode = auto\n")
+    return str(request.param)
+
+
+def test_asyncio_tests_of_a_user_and_asynchronous_systems_leave_each_other_alone(
+    project: SampleProject, coroutine_plugin: str
+) -> None:
+    counting(project)
+    project.write(
+        "conftest.py",
+        "import pytest\npytest_plugins = ['harness.plugin']\n"
+        "@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
+    )
+    project.write(
+        "evals/answering.py",
+        "import asyncio\n"
+        "async def answer(text: str) -> str:\n    await asyncio.sleep(0)\n    return 'yes'\n",
+    )
+    for name in ("a_before", "z_after"):
+        project.write(f"evals/test_{name}.py", ASYNC_TESTS.replace("PLUGIN", coroutine_plugin))
+    result = project.run_outside()
+    result.assert_outcomes(passed=4 + 6 + 1)
+    assert project.estimate("right", "a")["value"] == 1.0
+
+
+def test_a_coroutine_is_no_metric_for_them_either(
+    project: SampleProject, answers, coroutine_plugin: str
+) -> None:
+    project.suite("async def test_right(output):\n    assert False\n", systems={"a": answers()})
+    result = project.run_outside()
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(["*cannot be a coroutine*"])
+
+
+def test_a_run_imports_no_library_of_models_and_nothing_that_only_some_need(
+    project: SampleProject,
+) -> None:
+    counting(project)
+    assert project.run_outside().ret == 0
+    blocked = ("torch", "transformers", "pandas", "sklearn", "openai", "ray", "scipy.stats")
+    project.write(
+        "again.py",
+        "import sys\n"
+        "class Blocked:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.startswith({blocked!r}):\n"
+        "            raise AssertionError(f'{name} must not be imported when nothing changed')\n"
+        "sys.meta_path.insert(0, Blocked())\n"
+        "import pytest\n"
+        "sys.exit(pytest.main(['-q', 'evals']))\n",
+    )
+    result = project.pytester.runpython("again.py")
+    assert result.ret == 0, result.stdout.str() + result.stderr.str()
+    assert project.document()["counts"]["cached"] == 6

@@ -66,7 +66,7 @@ def pytest_pycollect_makeitem(
 ) -> Generator[None, Any, Any]:
     """Replace the functions of a suite by its cases, systems and gates."""
     made = yield
-    if isinstance(made, list) and all(type(item) is pytest.Function for item in made):
+    if isinstance(made, list) and all(isinstance(item, pytest.Function) for item in made):
         module = collector.getparent(pytest.Module)
         try:
             datasets.check(made)

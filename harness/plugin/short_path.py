@@ -27,8 +27,11 @@ WATCHED_HOOKS = (
     "pytest_pyfunc_call",
     "pytest_exception_interact",
 )
-# The last two come along with common libraries and act on property tests and coroutines alone.
-QUIET_PLUGINS = ("_pytest.", "xdist.", "harness.plugin", "_hypothesis_pytestplugin", "anyio.")
+# The last three come along with common libraries and act on property tests and coroutines alone.
+QUIET_PLUGINS = (
+    "_pytest.", "xdist.", "harness.plugin",
+    "_hypothesis_pytestplugin", "anyio.", "pytest_asyncio.",
+)  # fmt: skip
 NOISY_OPTIONS = ("setupshow", "setuponly", "setupplan", "usepdb", "trace")
 
 
