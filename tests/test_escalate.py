@@ -1,0 +1,246 @@
+"""`rung escalate`: the job that was earned, in a folder that runs by itself."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import evidence_documents as documents
+import pytest
+import yaml
+from click.testing import CliRunner
+from sample_project import jsonl
+from systems_models import chat_model
+
+from harness.cli import rung
+from harness.config import load_project
+from harness.errors import ConfigError
+from harness.escalation.job import Job, write_job
+
+COLORS = ("red", "green", "blue", "white", "black", "brown", "pink", "gray")
+SUITE = """
+import pytest
+
+pytestmark = pytest.mark.suite(cases="query.jsonl", systems=["plain"])
+
+def test_names_the_color(case, output):
+    assert output.text == case.expected_output
+"""
+LORA = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": "all-linear"}
+QUICK = {"max_steps": 2, "per_device_train_batch_size": 2, "learning_rate": 1e-3, "max_length": 64}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a suite, a recipe and rows; its base model lies beside evals/."""
+    root = tmp_path / "project"
+    evals = root / "evals"
+    evals.mkdir(parents=True)
+    (root / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
+    (root / "models").mkdir()
+    base = Path(chat_model())
+    (root / "models/base").mkdir()
+    for file in base.iterdir():
+        if file.is_file():
+            os.link(file, root / "models/base" / file.name)
+    document = {
+        "models": {"base": {"transformers": "../models/base"}},
+        "systems": {
+            "plain": {"kind": "prompt", "model": "base", "prompt": "p.j2"},
+            "lora": {
+                "kind": "fine_tuned", "model": "base", "prompt": "p.j2", "recipe": "recipe.yaml",
+                "decoding": {"max_tokens": 4},
+            },
+        },
+        "suites": {"query": {"champion": "plain", "target": 0.8, "training": "train.jsonl"}},
+    }  # fmt: skip
+    (evals / "rung.yaml").write_text(yaml.safe_dump(document))
+    (evals / "test_query.py").write_text(SUITE)
+    (evals / "p.j2").write_text("Say the color: {{ input }}")
+    cases = ({"id": c, "input": f"the {c} box", "expected_output": c} for c in COLORS)
+    (evals / "query.jsonl").write_text(jsonl(cases))
+    rows = [{"input": f"a {c} hat, size {n}", "expected_output": c} for c in COLORS for n in (7, 9)]
+    (evals / "train.jsonl").write_text(jsonl([*rows, rows[0]]))
+    recipe = {"data": "train.jsonl", "peft": LORA, "trainer": QUICK}
+    (evals / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return load_project(evals / "rung.yaml")
+
+
+def store_verdict(project, document):
+    """A stored run whose verdict stands on this evidence."""
+    folder = project.root / "reports" / "latest"
+    folder.mkdir(parents=True)
+    row = {"suite": "query", "evidence": document}
+    (folder / "run.json").write_text(json.dumps({"schema_version": 1, "verdicts": [row]}))
+
+
+def escalate(project, monkeypatch, *arguments):
+    monkeypatch.chdir(project.root)
+    return CliRunner().invoke(rung, ["escalate", *arguments], catch_exceptions=False)
+
+
+def conversational(rows):
+    return [
+        {
+            "prompt": [{"role": "user", "content": f"Say the color: {row}"}],
+            "completion": [{"role": "assistant", "content": row}],
+        }
+        for row in rows
+    ]
+
+
+def pairs(rows):
+    return [
+        {
+            "prompt": [{"role": "user", "content": f"Say the color: {row}"}],
+            "chosen": [{"role": "assistant", "content": row}],
+            "rejected": [{"role": "assistant", "content": "no"}],
+        }
+        for row in rows
+    ]
+
+
+@pytest.fixture
+def job(project):
+    return Job(
+        suite="query",
+        sentence="You have earned the GPU.",
+        system=replace(project.systems["lora"], name="lora-trained"),
+        general=None,
+        method="sft",
+        rows={"sft": conversational(COLORS), "dpo": pairs(COLORS)},
+        of={"sft": 9, "dpo": 8},
+        recipe={"method": "sft", "peft": LORA, "trainer": QUICK, "quantize": None},
+        identity="sha256:0",
+    )
+
+
+class TestWhen:
+    """Only on the verdict's word, or on one's own."""
+
+    def test_without_a_verdict_nothing_is_written(self, project, monkeypatch):
+        with pytest.raises(ConfigError, match="there is no verdict on 'query' yet"):
+            escalate(project, monkeypatch, "query")
+
+    def test_another_verdict_is_said_with_its_next_step(self, project, monkeypatch):
+        store_verdict(project, documents.first_afternoon() | {"suite": "query"})
+        with pytest.raises(ConfigError, match="not escalate_to_gpu: Improve the prompt") as caught:
+            escalate(project, monkeypatch, "query")
+        assert "write" in caught.value.hint
+        assert not (project.root / "jobs").exists()
+
+    def test_an_unknown_suite_is_named_with_the_nearest(self, project, monkeypatch):
+        with pytest.raises(ConfigError, match="Did you mean 'query'"):
+            escalate(project, monkeypatch, "qury")
+
+
+class TestFolder:
+    """What is in it."""
+
+    def test_rows_carry_their_hash_and_the_recipe_its_own_field_names(self, project, job, tmp_path):
+        folder = write_job(tmp_path / "job", job, project)
+        entry = json.loads((folder / "job.json").read_text())["data"]["sft"]
+        assert (entry["rows"], entry["of"], len(entry["sha256"])) == (8, 9, 64)
+        recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+        assert recipe["sft"] == QUICK
+        assert recipe["peft"] == LORA
+
+    def test_everything_that_it_needs_is_in_it_and_no_path_of_this_machine(
+        self, project, job, tmp_path
+    ):
+        folder = write_job(tmp_path / "job", job, project)
+        for name in ("train.py", "run.sh", "job.slurm", "accelerate.yaml", "requirements.txt"):
+            assert (folder / name).is_file()
+        assert (folder / "project/models/base/config.json").is_file()
+        assert (folder / "rung/harness/plugin/__init__.py").is_file()
+        own = [p for p in folder.glob("*") if p.is_file()]
+        assert not [p.name for p in own if str(tmp_path) in p.read_text("utf-8")]
+        compile((folder / "train.py").read_text(), "train.py", "exec")
+
+    def test_versions_are_pinned_without_the_label_of_a_build(self, project, job, tmp_path):
+        lines = (write_job(tmp_path / "job", job, project) / "requirements.txt").read_text().split()
+        assert {line.partition("==")[0] for line in lines} >= {"torch", "trl", "peft", "pytest"}
+        assert all("==" in line and "+" not in line for line in lines)
+
+    @pytest.mark.parametrize(
+        ("method", "stages"), [("sft", ["sft"]), ("dpo", ["dpo"]), ("both", ["sft", "dpo"])]
+    )
+    def test_each_method_trains_its_stages_and_judges_the_last(
+        self, project, job, tmp_path, method, stages
+    ):
+        folder = write_job(tmp_path / "job", replace(job, method=method), project)
+        script = (folder / "run.sh").read_text()
+        assert [line.split()[-1] for line in script.splitlines() if " train.py " in line] == stages
+        judged = json.loads((folder / "judged.json").read_text())
+        (spec,) = judged["suites"]["query"]
+        assert spec["options"]["adapter"] == f"../../out/{stages[-1]}"
+
+    def test_a_model_that_needs_several_gpus_is_split_over_them(self, project, job, tmp_path):
+        needs = {
+            "tuning": "lora", "gpu": "h100-80gb", "gpus": 4, "hours": 9.0, "gpu_hours": 36.0,
+            "money": 80.0, "efficiency": 0.35, "memory": {"total": 200.0},
+        }  # fmt: skip
+        folder = write_job(tmp_path / "job", replace(job, estimates=[needs]), project)
+        config = yaml.safe_load((folder / "accelerate.yaml").read_text())
+        assert config["distributed_type"] == "FSDP"
+        slurm = (folder / "job.slurm").read_text()
+        assert "--gpus-per-node=4" in slurm
+        assert "--time=27:00:00" in slurm
+
+    def test_scripts_are_well_formed(self, project, job, tmp_path):
+        folder = write_job(tmp_path / "job", replace(job, method="both"), project)
+        for script in ("run.sh", "job.slurm"):
+            subprocess.run(["bash", "-n", str(folder / script)], check=True)
+
+    def test_a_folder_that_holds_something_is_left_alone(self, project, job, tmp_path):
+        (tmp_path / "job").mkdir()
+        (tmp_path / "job/mine.txt").write_text("mine")
+        with pytest.raises(ConfigError, match="not empty"):
+            write_job(tmp_path / "job", job, project)
+
+    def test_dpo_without_pairs_is_refused(self, project, job, tmp_path):
+        with pytest.raises(ConfigError, match="a better and a worse answer"):
+            write_job(tmp_path / "job", replace(job, method="dpo", rows={"sft": []}), project)
+
+
+def run_job(folder, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    return subprocess.run(
+        ["bash", str(folder / "run.sh")],
+        env=clean | {"PYTHON": sys.executable, "OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_two_processes_train_through_accelerate_and_the_same_evals_judge_the_result(
+    project, monkeypatch
+):
+    store_verdict(project, documents.earned())
+    done = escalate(project, monkeypatch, "query")
+    # One of the 17 rows stands there twice.
+    assert "16 of 17 rows for sft" in done.output
+    folder = project.root.rename(project.root.with_name("elsewhere")) / "jobs/query"
+    arguments = "-q -p no:cacheprovider --system lora-trained"
+    ran = run_job(folder, PROCESSES="2", PYTEST_ARGS=arguments)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    record = json.loads((folder / "out/sft/rung.json").read_text())
+    assert (record["rows"], len(record["samples"])) == (16, 8)
+    # Two processes of two rows each, two steps: half of the rows.
+    assert "'epoch': '0.5'" in ran.stdout + ran.stderr
+    document = json.loads((folder / "project/reports/latest/run.json").read_text())
+    (row,) = document["estimates"]
+    assert (row["system"], row["n"], row["errored"]) == ("lora-trained", len(COLORS), 0)
+
+
+def test_rows_that_were_changed_are_not_trained_on(project, job, tmp_path):
+    folder = write_job(tmp_path / "job", job, project)
+    with (folder / "data/sft.jsonl").open("a") as rows:
+        rows.write("{}\n")
+    command = [sys.executable, "train.py", "sft"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "was changed since this job was written" in done.stderr
