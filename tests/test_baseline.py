@@ -184,8 +184,13 @@ class TestComparing:
         (project.evals / "toy.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
         project.run()
         text = call("compare", "a", "b").stdout
-        assert "toy · right, hard: a -> b +100.0 points on 20 cases" in text
-        assert "right, easy" not in text
+        assert "toy · right: a -> b, hard: +100.0 points on 20 cases" in text
+        assert "b, easy" not in text
+
+    def test_without_a_blessed_run_there_is_nothing_to_compare_with(
+        self, ran: SampleProject
+    ) -> None:
+        assert "no run is blessed yet" in told(call("compare", "baseline", "latest"))
 
 
 class TestThePage:

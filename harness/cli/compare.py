@@ -29,7 +29,16 @@ from harness.errors import ConfigError, StoreError, nearest
 from harness.gates import Comparability, comparability
 from harness.measured import measured_in
 from harness.statistics.outcomes import Outcomes
-from harness.store import Document, RunStore, ScoreTable, read_document, read_scores, read_table
+from harness.store import (
+    BASELINE,
+    LATEST,
+    Document,
+    RunStore,
+    ScoreTable,
+    read_document,
+    read_scores,
+    read_table,
+)
 from harness.types import Comparison
 
 FLIPS_SHOWN = 10
@@ -119,6 +128,8 @@ def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_document(rows, slices, changes, differences), indent=1))
         return
+    if first.run != second.run:
+        click.echo(f"{first.run} -> {second.run}")
     for row in rows:
         _show(row)
     _show_slices(slices)
@@ -134,7 +145,9 @@ def _side(store: RunStore, text: str, run_name: str) -> Side:
         names = [s["name"] for s in document["systems"]] if document else []
         run, system = (run_name, text) if text in names else (text, "")
         if not _is_run(store, run):
-            known = [*names, *store.run_ids()[-5:], "latest", "baseline"]
+            if run == BASELINE:
+                raise StoreError("no run is blessed yet", hint="Bless one: rung bless latest")
+            known = [*names, *store.run_ids()[-5:], LATEST]
             raise ConfigError(f"'{text}' is no system and no run. {nearest(text, known)}")
     folder = store.find(run)
     document = read_document(folder)
@@ -231,7 +244,7 @@ def _changes(first: Side, second: Side) -> dict[str, tuple[Change, ...]]:
 
 def _show(row: Row) -> None:
     found = row.comparison
-    click.secho(f"{found.suite} · {found.metric}: {found.baseline} -> {found.candidate}", bold=True)
+    click.secho(_title(found), bold=True)
     gained, lost = row.pairs.flips()
     unpaired = row.pairs.unpaired
     more = f", unpaired {len(unpaired):,}" if unpaired else ""
@@ -254,6 +267,13 @@ def _show(row: Row) -> None:
     if row.bounds is not None:
         low, high = (_amount(row, bound, unit=True) for bound in row.bounds)
         click.echo(f"  {row.missing:,} outputs unscored or errored: at worst {low}, at best {high}")
+
+
+def _title(found: Comparison) -> str:
+    """Name what is compared; of two runs the system alone, since the runs stand above."""
+    _, run, system = found.baseline.rpartition(":")
+    between = f" [{system}]" if run else f": {found.baseline} -> {found.candidate}"
+    return f"{found.suite} · {found.metric}{between}"
 
 
 def _finding(row: Row) -> str:
@@ -298,7 +318,7 @@ def _show_slices(slices: list[tuple[str, Row]]) -> None:
         found = row.comparison
         n = found.gained + found.lost + found.tied
         click.echo(
-            f"  {found.suite} · {found.metric}, {tag}: {found.baseline} -> {found.candidate}"
+            f"  {_title(found)}, {tag}:"
             f" {_amount(row, found.difference or 0.0, unit=True)} on {n:,} cases"
         )
     if not standing:

@@ -147,6 +147,9 @@ def bless(run: str, why: str, force: bool) -> None:
     click.echo(f"{document['run_id']} is the baseline: {workspace.store.reports / BASELINE}")
     for line in differences:
         click.secho(f"  {line}", fg="yellow")
+    repeatable = any(s["kind"] not in ("recorded", "classical") for s in document["systems"])
+    if repeatable and any(suite["epochs"] == 1 for suite in document["suites"]):
+        click.echo("  of one epoch; five see smaller losses: pytest evals/ --epochs 5")
 
 
 def _differences(workspace: Workspace, folder: Path, document: dict[str, Any]) -> Iterator[str]:
