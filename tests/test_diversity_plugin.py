@@ -220,7 +220,7 @@ def test_an_encoder_that_is_not_there_is_told_in_a_line(company, monkeypatch) ->
     write_tests(company, "def test_x(dataset):\n    assert dataset.effective_number > 1\n")
     result = company.run("evals/test_data.py")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["rung: evals/nowhere: encoder: cannot be read*"])
+    result.stdout.fnmatch_lines(["rung: evals/nowhere: encoder: *"])
     assert "During handling" not in result.stdout.str()
     assert "datasets.py" not in result.stdout.str()
 
