@@ -14,6 +14,7 @@ from harness.cli.workspace import Workspace
 from harness.errors import ConfigError, nearest
 from harness.escalation import judge, project_sentence, read_evidence, rejudge, stale_sentence
 from harness.escalation import stands_on as standing
+from harness.escalation.money_words import gpu_lines, money_lines
 from harness.store import Document, read_document
 from harness.types import Verdict
 
@@ -125,6 +126,8 @@ def _show(item: Verdict, note: str | None) -> None:
     flips = item.would_change.get("flips")
     if flips:
         click.echo(f"  would change: {flips['what']} -> {flips['becomes'].replace('_', ' ')}")
+    for line in (*money_lines(item), *gpu_lines(item)):
+        click.echo(f"  {line}")
     for condition in item.conditions:
         click.echo(f"  on condition: {condition}")
     click.echo(f"  (row {item.row} of the decision table)")
@@ -132,6 +135,8 @@ def _show(item: Verdict, note: str | None) -> None:
 
 def _cost(cost: Mapping[str, Any]) -> str:
     parts = [
-        f"{value:,.6g} {unit}" for unit, value in cost.items() if isinstance(value, int | float)
+        f"{value:,.6g} {unit.replace('_', ' ')}"
+        for unit, value in cost.items()
+        if isinstance(value, int | float)
     ]
     return f" ({', '.join(parts)})" if parts else ""
