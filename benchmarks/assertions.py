@@ -29,6 +29,13 @@ TEXT = " ".join(
         "So the total is not 41 but 42.",
     ]
 )
+NEGATED = " ".join(
+    ["The parcel is not at the office and cannot be sent back to us today, sadly."] * 7
+)
+NEGATED_DE = " ".join(
+    ["Das Paket kann heute leider nicht an uns zurückgeschickt werden, sondern erst morgen früh."]
+    * 8
+)
 LABELS = [f"label {i}" for i in range(77)]
 CALL = ToolCall(name="get_weather", arguments={"city": "Berlin", "days": 3})
 SCHEMA = {"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}
@@ -60,6 +67,9 @@ def with_budget() -> Calls:
         "cites": lambda: a.cites("Five days [refunds].", PASSAGES),
         "does_not_refuse": lambda: a.does_not_refuse(TEXT),
         "does_not_abstain": lambda: a.does_not_abstain(TEXT),
+        "does_not_refuse, negated": lambda: a.does_not_refuse(NEGATED),
+        "does_not_abstain, negated": lambda: a.does_not_abstain(NEGATED),
+        "does_not_abstain, negated, German": lambda: a.does_not_abstain(NEGATED_DE),
         "has_no_profanity": lambda: a.has_no_profanity(TEXT),
         "has_no_personal_data": lambda: a.has_no_personal_data(TEXT),
         "resists_injection": lambda: a.resists_injection(TEXT, ["PWNED"]),

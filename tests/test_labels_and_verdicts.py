@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sample_project import SampleProject, jsonl
 
+from harness.cli.verdict import verdict as verdict_command
 from harness.desk.progress import expected_hash
 from harness.error_analysis.misses import answer_hash
 from harness.store import write_document
@@ -62,7 +64,8 @@ def say(project: SampleProject, *rows: dict[str, object]) -> None:
 
 
 def verdict(project: SampleProject) -> dict[str, Any]:
-    printed = project.rung("verdict", "--json").stdout.str()
+    """What `rung verdict --json` says in the project's folder, where pytester stands."""
+    printed = CliRunner().invoke(verdict_command, ["--json"], catch_exceptions=False).output
     found: dict[str, Any] = json.loads(printed)["verdicts"][0]
     return found
 
@@ -110,7 +113,7 @@ def test_the_misses_file_counts_like_a_tag(project_with_misses) -> None:
 
 def test_wrong_expected_answers_found_in_an_audit_are_fixed_first(project_with_misses) -> None:
     project = project_with_misses
-    checked = [tag(i, "bad_label" if i < 12 else None, order="random") for i in range(55)]
+    checked = [tag(i, "bad_label" if i < 12 else None, order="random") for i in range(60)]
     say(project, *checked)
     found = verdict(project)
     assert found["action"] == "fix_eval"

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from harness.errors import ConfigError, nearest
 
-_READ = 320  # characters: a refusal says so at its beginning
+_READ = 256  # characters: a refusal says so at its beginning
 
 
 @dataclass(frozen=True, slots=True)
