@@ -268,6 +268,17 @@ class TestNoWorseThan:
         assert no_worse(worse, baseline).state == "failed"
         assert screen(worse, baseline).flagged
 
+    @pytest.mark.parametrize("groups", [None, [i // 4 for i in range(60)]])
+    def test_fractions_and_clusters_say_too_how_many_cases_would_settle_it(self, groups):
+        rng = np.random.default_rng(2)
+        ids, chances = [f"c{i}" for i in range(60)], rng.random(60)
+        before = Outcomes.from_counts(ids, rng.binomial(5, chances), 5)
+        after = Outcomes.from_counts(ids, rng.binomial(5, chances * 0.95), 5, groups=groups)
+        found = no_worse(after, before, rng=rng)
+        assert found.state == "undecided"
+        assert 0 < found.further_cases <= 800
+        assert "would settle it" in found.reason
+
     def test_a_sequential_gate_excludes_a_loss_or_proves_one(self):
         rule = Rule(sequential=True)
         assert no_worse(*flips(2, 2, 146), rule=rule).state == "passed"

@@ -5,6 +5,7 @@ import pytest
 
 from harness.statistics import (
     below_pvalue,
+    further_cases_for_mean,
     further_cases_for_pairs,
     further_cases_for_rate,
     mcnemar,
@@ -96,3 +97,26 @@ def test_a_margin_settles_what_a_tie_cannot():
 def test_more_cases_are_simulated_from_no_cases_at_all():
     found = further_cases_for_rate(0, 0, 0.8, rng=np.random.default_rng(6))
     assert found.median is not None
+
+
+def test_fractional_differences_are_settled_about_when_pairs_would_be():
+    """Seven cases gained and eight lost of 100, by either simulation."""
+    rng = np.random.default_rng(0)
+    pairs = further_cases_for_pairs((7, 8, 85), (0.0, -0.05), rng=rng)
+    differences = [1.0] * 7 + [-1.0] * 8 + [0.0] * 85
+    mean = further_cases_for_mean(differences, (0.0, -0.05), rng=rng)
+    assert pairs.median is not None
+    assert mean.median is not None
+    assert 0.6 < mean.median / pairs.median < 1.7
+
+
+@pytest.mark.parametrize("differences", [[], [0.2]])
+def test_one_difference_says_nothing_of_more(differences):
+    found = further_cases_for_mean(differences, rng=np.random.default_rng(0))
+    assert (found.median, found.open_at_cap) == (None, 1.0)
+
+
+def test_differences_that_are_all_alike_are_settled_at_once():
+    found = further_cases_for_mean([0.0] * 50, (0.0, -0.05), rng=np.random.default_rng(0))
+    assert found.median is not None
+    assert found.median <= 20

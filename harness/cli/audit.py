@@ -33,7 +33,8 @@ def audit_gates(run: str, builds: int, seed: int, as_json: bool) -> None:
     """
     workspace = Workspace()
     folder = workspace.store.find(run)
-    gated = _gated(read_document(folder), read_scores(folder))
+    document = read_document(folder)
+    gated = _gated(document, read_scores(folder))
     if not gated:
         raise ConfigError("this run has no gates", hint="Mark a metric: @pytest.mark.gate(...)")
     decision = load_project(workspace.file).decision
@@ -42,7 +43,8 @@ def audit_gates(run: str, builds: int, seed: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_document(found), indent=1))
     else:
-        _show(found)
+        red = {f"{g['suite']}/{g['metric']}" for g in document["gates"] if g["state"] == "failed"}
+        _show(found, red)
 
 
 def _gated(document: dict[str, Any], scores: Any) -> list[Gated]:
@@ -67,10 +69,11 @@ def _gated(document: dict[str, Any], scores: Any) -> list[Gated]:
     ]
 
 
-def _show(found: Calibration) -> None:
+def _show(found: Calibration, red: set[str]) -> None:
     click.echo(f"{found.builds} unchanged builds: any gate red in {_rate(found.false_alarms)}")
     for name, alarms in found.by_gate.items():
-        click.echo(f"  {name}: red in {_rate(alarms)}")
+        already = "; it was red in that run too" if name in red and alarms.value else ""
+        click.echo(f"  {name}: red in {_rate(alarms)}{already}")
         for drop, caught in found.detections[name].items():
             click.echo(f"    a drop of {100 * drop:.0f} points: caught in {_rate(caught)}")
     if found.epochs < 2:

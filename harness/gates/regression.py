@@ -20,7 +20,13 @@ from harness.statistics.evalues import bounded, mean_evalue, pair_evalue
 from harness.statistics.graded import mean, mean_pvalue, sign_flip_pvalue, standard_error
 from harness.statistics.outcomes import Outcomes
 from harness.statistics.pairs import bonett_price, mcnemar, tango_pvalue
-from harness.statistics.power import FurtherCases, further_cases_for_pairs, mean_mde, pair_mde
+from harness.statistics.power import (
+    FurtherCases,
+    further_cases_for_mean,
+    further_cases_for_pairs,
+    mean_mde,
+    pair_mde,
+)
 from harness.statistics.rates import cluster_means
 from harness.statistics.strata import Strata, unchanged_pvalue
 from harness.types import GateResult, GateState
@@ -193,7 +199,7 @@ def _judged(
     rule: Rule,
     rng: np.random.Generator | None,
 ) -> GateResult:
-    gained, lost, tied = pairs.counts
+    gained, lost, _ = pairs.counts
     n, difference = len(pairs.case_ids), float(pairs.differences.mean())
     simple = pairs.binary and pairs.groups is None
     low, high = bonett_price(gained, lost, n) if simple else _limits(pairs)
@@ -203,11 +209,7 @@ def _judged(
     elif not look.flagged and _held(pairs, rule):
         state = "passed"
     mde = _mde(pairs, look, rule)
-    further: FurtherCases | None = None
-    if state == "undecided" and rng is not None and simple:
-        further = further_cases_for_pairs(
-            (gained, lost, tied), (0.0, -rule.margin), rng=rng, alpha=rule.alpha, cap=rule.cap
-        )
+    further = _further(pairs, rule, rng) if state == "undecided" and rng is not None else None
     return result(
         subject,
         "no_worse_than",
@@ -223,6 +225,22 @@ def _judged(
         mde=mde,
         further_cases=further.median if further else None,
     )
+
+
+def _further(pairs: Pairs, rule: Rule, rng: np.random.Generator) -> FurtherCases:
+    """How many cases more would prove a loss, or exclude one of the margin."""
+    settled = (0.0, -rule.margin)
+    if pairs.binary and pairs.groups is None:
+        return further_cases_for_pairs(
+            pairs.counts, settled, rng=rng, alpha=rule.alpha, cap=rule.cap
+        )
+    units = cluster_means(pairs.differences, pairs.groups)
+    worth = len(pairs.differences) / len(units)
+    found = further_cases_for_mean(
+        units, settled, rng=rng, alpha=rule.alpha, cap=max(1, round(rule.cap / worth))
+    )
+    median = None if found.median is None else math.ceil(found.median * worth)
+    return FurtherCases(median=median, open_at_cap=found.open_at_cap, cap=rule.cap)
 
 
 def _held(pairs: Pairs, rule: Rule) -> bool:

@@ -41,6 +41,7 @@ from harness.statistics.outcomes import Outcomes
 from harness.statistics.pairs import bonett_price, mcnemar, tango, tango_pvalue, tango_z
 from harness.statistics.power import (
     FurtherCases,
+    further_cases_for_mean,
     further_cases_for_pairs,
     further_cases_for_rate,
     mean_mde,
@@ -102,6 +103,7 @@ __all__ = [
     "clustered_rate",
     "e_benjamini_hochberg",
     "e_holm",
+    "further_cases_for_mean",
     "further_cases_for_pairs",
     "further_cases_for_rate",
     "holm",

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, ndtri
+from scipy.special import betainc, ndtr, ndtri
 
 from harness.statistics.pairs import mcnemar, tango_pvalue
-from harness.statistics.rates import FloatArray
+from harness.statistics.rates import FloatArray, check_values
 
 POWER = 0.9
 CONTINUATIONS = 500
@@ -151,6 +151,35 @@ def further_cases_for_pairs(
     return _continued(so_far, shares, still_open, rng=rng, cap=cap)
 
 
+def further_cases_for_mean(
+    differences: npt.ArrayLike,
+    references: tuple[float, float] = (0.0, 0.0),
+    *,
+    rng: np.random.Generator,
+    alpha: float = 0.05,
+    cap: int = 800,
+) -> FurtherCases:
+    """Simulate continuations of graded or fractional differences until their mean is settled.
+
+    Further differences are drawn from those so far, one for each independent unit; the test is the
+    normal one. Settled as in `further_cases_for_pairs`.
+    """
+    seen = check_values(differences)
+    n = len(seen)
+    if n < 2 or cap <= n:
+        return FurtherCases(median=None, open_at_cap=1.0, cap=cap)
+    down, up = references
+    ends = _ends(n, cap)
+    drawn = rng.choice(seen, size=(CONTINUATIONS, cap - n))
+    total = seen.sum() + drawn.cumsum(axis=1)[:, ends - n - 1]
+    squares = np.square(seen).sum() + np.square(drawn).cumsum(axis=1)[:, ends - n - 1]
+    means = total / ends
+    spread = np.maximum(squares - ends * means**2, 1e-12) / (ends - 1)
+    error = np.sqrt(spread / ends)
+    below, above = ndtr((means - down) / error), ndtr((up - means) / error)
+    return _first_settled(np.minimum(below, above) > alpha, ends, n=n, cap=cap)
+
+
 def _one_sided(
     counts: FloatArray, total: FloatArray, reference: float, alternative: str
 ) -> FloatArray:
@@ -172,11 +201,22 @@ def _continued(
     n = int(so_far.sum())
     if cap <= n:
         return FurtherCases(median=None, open_at_cap=1.0, cap=cap)
-    step = max(1, math.ceil((cap - n) / 40))
-    ends = np.append(np.arange(n + step, cap, step), cap)
+    ends = _ends(n, cap)
     sizes = np.diff(np.concatenate([[n], ends]))
     added = rng.multinomial(sizes, shares, size=(CONTINUATIONS, len(sizes))).cumsum(axis=1)
     open_now = still_open((so_far + added).astype(float), ends.astype(float))
+    return _first_settled(open_now, ends, n=n, cap=cap)
+
+
+def _ends(n: int, cap: int) -> npt.NDArray[np.int_]:
+    """Sizes at which a continuation is looked at: forty up to the cap."""
+    step = max(1, math.ceil((cap - n) / 40))
+    return np.append(np.arange(n + step, cap, step), cap)
+
+
+def _first_settled(
+    open_now: npt.NDArray[np.bool_], ends: npt.NDArray[np.int_], *, n: int, cap: int
+) -> FurtherCases:
     settled = ~open_now.all(axis=1)
     first = np.where(settled, ends[np.argmin(open_now, axis=1)] - n, cap + 1)
     median = int(np.median(first))
