@@ -47,6 +47,6 @@ def test_questions_hold_no_case(dataset):
 
 def test_answers_differ_from_case_to_case(outputs):
     from_handbook = outputs("support", "rag")
-    assert from_handbook.effective_number.at_least(10) != "failed"
-    assert from_handbook.self_bleu <= 0.9
+    assert from_handbook.effective_number.at_least(8) != "failed"
+    assert from_handbook.self_bleu <= 0.92
     assert not from_handbook.compared_with(outputs("support", "few-shot")).collapsed

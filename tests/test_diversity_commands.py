@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from diversity_sets import HashingEncoder, Planted, Topics
 from sample_project import jsonl
+from systems_models import chat_model
 
 import systems.late_encoder
 from harness.cli import rung
@@ -324,3 +326,20 @@ def test_a_stronger_systems_outputs_that_pass_become_rows(company):
     rows = load_training_rows(company.evals / "train.made.jsonl")
     assert {row.output for row in rows} == {"label-1"}
     assert {row.metadata["generated_by"] for row in rows} == {"desk"}
+
+
+def test_rows_that_the_champions_model_cannot_read_whole_are_named(company):
+    model = f"models: {{base: {{transformers: {chat_model()}, context_length: 40}}}}\n"
+    config = (
+        CONFIG.partition("\n")[2].replace("hosted", "base").replace("desk, target", "shown, target")
+    )
+    (company.evals / "rung.yaml").write_text(model + config)
+    (company.evals / "p.j2").write_text("{{ input }}")
+    suite = company.evals / "test_routing.py"
+    suite.write_text(SUITE.replace('["desk"]', '["shown"]'))
+    rows = company.topics.rows(200)
+    company.train([*rows[:-4], *(replace(row, input=row.input * 9) for row in rows[-4:])])
+    report = company.report("routing")
+    assert set(range(196, 200)) <= set(report["truncated"])
+    assert report["lengths"]["inputs"]["unit"] == "tokens"
+    assert company.report("routing", "--window", "5000")["truncated"] == []

@@ -174,7 +174,7 @@ def keep(
     for leak in find_leaks(items, cases, vectors=(vectors, case_vectors), limits=limits):
         reasons[leak.row] = reasons[leak.row] or f"may hold an eval case ({leak.kind})"
     there = _There(existing, encode(encoder, [row.input for row in existing]))
-    kept = _There((), vectors[:0])
+    kept = _There((), np.empty_like(vectors))
     for number, row in enumerate(candidates):
         if reasons[number] is None:
             at = (row, vectors[number], limits.drop_cosine)
@@ -203,17 +203,20 @@ def _refusal(row: TrainingRow, predicates: Sequence[Predicate]) -> str | None:
 
 
 class _There:
-    """Rows that are there already: what would copy or contradict one of them is not wanted."""
+    """Rows that are there already: what would copy or contradict one of them is not wanted.
+
+    `vectors` has room for all rows that may come.
+    """
 
     def __init__(self, rows: Sequence[TrainingRow], vectors: FloatArray) -> None:
         self.rows = list(rows)
-        self._vectors = list(vectors)
+        self._vectors = vectors
         self._by_text = {normal(row.input): row for row in rows}
 
     def add(self, row: TrainingRow, vector: FloatArray) -> None:
         """Take a row in."""
+        self._vectors[len(self.rows)] = vector
         self.rows.append(row)
-        self._vectors.append(vector)
         self._by_text[normal(row.input)] = row
 
     def copy_of(self, row: TrainingRow, vector: FloatArray, threshold: float) -> str | None:
@@ -223,7 +226,7 @@ class _There:
         same = self._by_text.get(normal(row.input))
         if same is not None:
             return "a near-duplicate" if _agree(row, same) else "a contradiction of another row"
-        near = np.flatnonzero(np.stack(self._vectors) @ vector >= threshold)
+        near = np.flatnonzero(self._vectors[: len(self.rows)] @ vector >= threshold)
         copies = any(_agree(row, self.rows[int(place)]) for place in near)
         return "a near-duplicate" if copies else None
 

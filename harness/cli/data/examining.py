@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from harness.types import SystemSpec
 
 SEED = 0
+INDEXED_FROM = 20_000  # rows: below, loading FAISS takes longer than it saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,11 @@ def _options(
         options = replace(options, production=_texts(asked.production))
     if asked.pool is not None:
         options = replace(options, pool=_texts(asked.pool))
+    if len(rows) >= INDEXED_FROM:
+        index: Any = systems.resolve(
+            "systems.neighbours:FlatIndex", feature="searching many rows", extra="local"
+        )
+        options = replace(options, make_index=index)
     spec = _model_of(project, name, asked.model)
     if spec is not None and rows:
         window: Any = systems.resolve(
