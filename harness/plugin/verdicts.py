@@ -82,11 +82,16 @@ def judge(
     """Judge every suite that has a target; say in one sentence what to do with the budget."""
     if not any(suite["target"] is not None for suite in document["suites"]):
         return [], None
+    # A fresh clone has examined nothing; what the committed pilot stands on was.
+    found_by_pilots = {
+        row["suite"]: row["evidence"].get("readiness") for row in document.get("pilots", ())
+    }
     known: dict[str, dict[str, Any]] = {
         name: {
             "readiness": readiness_of(report)
             if report is not None
-            else unexamined(project.folder / str(project.suites[name].training), name)
+            else found_by_pilots.get(name)
+            or unexamined(project.folder / str(project.suites[name].training), name)
         }
         for name, report in reports.items()
     }
