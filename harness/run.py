@@ -55,6 +55,8 @@ class JudgeMark:
     system: str
     rubric: str  # a file beside the suite's module
     votes: int = 1
+    scale: Sequence[int] | None = None  # least and most of a graded score; None is pass or miss
+    passages: bool = False  # the judge sees what the system was given
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +92,11 @@ class SuiteRun:
         table = self.scores.setdefault((metric, system), {})
         for score in scores:
             table[score.case_id, score.epoch] = score
+
+    def forget(self) -> None:
+        """Drop answers and scores once they are written: the pages are made of what was written."""
+        for table in (self.planned, self.answers, self.scores):
+            table.clear()
 
 
 class Run:

@@ -31,6 +31,24 @@ GIT_TIMEOUT_S = 10
 def store_run(evaluation: Evaluation) -> None:
     """Write the run's folder and, when nothing was left out of it, call it the latest."""
     runs = evaluation.runs()
+    document, tables = _judged(evaluation)
+    with evaluation.store.writing(evaluation.run_id) as folder:
+        write_document(folder, document)
+        write_table(folder, "outputs", summary.output_parts(runs))
+        while tables:
+            write_table(folder, *tables.popitem())
+        for run in runs:
+            run.forget()
+        write_pages(folder)
+    if not any(run.narrowed for run in runs):
+        evaluation.store.point_latest(evaluation.run_id)
+    evaluation.stored = evaluation.store.reports / evaluation.run_id
+    evaluation.document = document
+
+
+def _judged(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, dict[str, list[Any]]]]:
+    """Build run.json with its verdicts, and the tables that these are read from."""
+    runs = evaluation.runs()
     suites = [LiveSuite(run) for run in runs]
     causes = verdicts.find_causes(suites)
     document = build_document(evaluation) | {
@@ -62,16 +80,7 @@ def store_run(evaluation: Evaluation) -> None:
         store=evaluation.store,
         suites=suites,
     )
-    with evaluation.store.writing(evaluation.run_id) as folder:
-        write_document(folder, document)
-        for name, columns in tables.items():
-            write_table(folder, name, columns)
-        write_table(folder, "outputs", summary.output_parts(runs))
-        write_pages(folder)
-    if not any(run.narrowed for run in runs):
-        evaluation.store.point_latest(evaluation.run_id)
-    evaluation.stored = evaluation.store.reports / evaluation.run_id
-    evaluation.document = document
+    return document, tables
 
 
 def build_document(evaluation: Evaluation) -> dict[str, Any]:

@@ -6,6 +6,7 @@ than writing the page. Texts are read as dictionaries, so that each different on
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,12 +19,29 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Index: TypeAlias = npt.NDArray[np.int64]
+HELD_ROWS = 150_000  # a larger table would fill the memory that a run of a million cases has left
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Stands for a table that is too large to be held: a column is read whenever it is asked for."""
+
+    file: Path
+    column_names: list[str]
+    texts: list[str]
+    num_rows: int
+
+    def __getitem__(self, name: str) -> Any:
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.file, read_dictionary=self.texts) as opened:
+            return opened.read([name], use_threads=False)[name]
 
 
 class Columns:
     """A table that is read column by column."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table | OnDisk) -> None:
         self._table = table
 
     def __len__(self) -> int:
@@ -87,6 +105,8 @@ def read_columns(folder: Path, name: str) -> Columns | None:
         schema = pq.read_schema(file)
         texts = [field.name for field in schema if "string" in str(field.type)]
         with pq.ParquetFile(file, read_dictionary=texts) as opened:
+            if opened.metadata.num_rows > HELD_ROWS:
+                return Columns(OnDisk(file, schema.names, texts, opened.metadata.num_rows))
             return Columns(opened.read(use_threads=False))
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(f"this table is damaged: {error}", file=file) from None

@@ -213,7 +213,8 @@ class _Outputs:
         self.texts = [picked(table.texts(name), chosen) for name in OUTPUT_TEXTS]
         numbers = [_numbers(table.numbers(name)[self.rows], name) for name in OUTPUT_NUMBERS]
         flags = table.numbers("cached")[self.rows] + 2 * table.numbers("refused")[self.rows]
-        self.numbers = list(zip(*numbers, np.nan_to_num(flags).astype(int).tolist(), strict=True))
+        # Columns, not rows: a tuple for each of a million outputs is 100 MB.
+        self.numbers = [*numbers, np.nan_to_num(flags).astype(int).tolist()]
 
     def block(self, start: int, stop: int, texts: Texts, level: Level) -> list[list[Any]]:
         """Return one row an output: case, system, epoch, seven texts, numbers and flags."""
@@ -230,7 +231,8 @@ class _Outputs:
                 body += [texts.add(column[row]) for column in self.texts[1:]]
             body += [None] * (len(OUTPUT_TEXTS) - len(body))
             kept = 0 if not most else 2 if cut else 1
-            found.append([case - start, system, self.epoch[row], *body, *self.numbers[row], kept])
+            numbers = (column[row] for column in self.numbers)
+            found.append([case - start, system, self.epoch[row], *body, *numbers, kept])
         return found
 
 

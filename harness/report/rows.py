@@ -14,18 +14,17 @@ CASE_TEXTS = ("suite", "case", "tags", *CASE_BODY)
 
 
 class CaseColumns:
-    """cases.parquet as columns, with the row of each case."""
+    """cases.parquet as columns, with the rows of each suite: in the order of its cases."""
 
     def __init__(self, run: RunData) -> None:
         self.columns: dict[str, list[Any]] = {}
-        self.row_of: dict[tuple[str, str], int] = {}
         if run.cases is not None:
             self.columns = {name: run.cases.texts(name) for name in CASE_TEXTS}
-            keys = zip(self.columns["suite"], self.columns["case"], strict=True)
-            self.row_of = {key: row for row, key in enumerate(keys)}
 
     def rows(self, suite: SuiteData) -> list[int | None]:
-        return [self.row_of.get((suite.name, case)) for case in suite.cases]
+        suites = self.columns.get("suite", ())
+        mine: list[int | None] = [row for row, name in enumerate(suites) if name == suite.name]
+        return mine or [None] * len(suite.cases)
 
     def get(self, name: str, row: int | None) -> Any:
         column = self.columns.get(name)
