@@ -22,7 +22,7 @@ from harness.run import GateMark, JudgeMark, Suite
 
 SUITE_KEYS = ("cases", "systems", "cluster")
 GATE_KEYS = ("at_least", "no_worse_than", "critical", "every_epoch")
-JUDGE_KEYS = ("system", "rubric", "votes")
+JUDGE_KEYS = ("system", "rubric", "votes", "scale", "passages")
 
 
 def suite_name(file: Path) -> str:
@@ -160,11 +160,21 @@ def make_judge(
     project.system(judge.system, file=f"{file}:{line or 1}", key="judge")
     if not (file.parent / judge.rubric).is_file():
         raise ConfigError(f"there is no rubric '{judge.rubric}'", file=file, line=line, key="judge")
+    if judge.scale is not None and not _is_scale(judge.scale):
+        raise ConfigError(
+            f"scale={judge.scale!r}: give the least and the most, as (1, 5)",
+            file=file, line=line, key="judge",
+        )  # fmt: skip
     if not isinstance(judge.votes, int) or judge.votes < 1:
         raise ConfigError(
             f"votes={judge.votes!r}: give 1 or more", file=file, line=line, key="judge"
         )
     return judge
+
+
+def _is_scale(value: Any) -> bool:
+    pair = isinstance(value, (list, tuple)) and len(value) == 2
+    return pair and all(type(end) is int for end in value) and value[0] < value[1]
 
 
 def _known_keys(

@@ -65,6 +65,8 @@ def test_another_rubric_is_another_version_of_the_metric(judged: SampleProject) 
         ('system="judge", rubric="tine.txt"', "*no rubric 'tine.txt'*"),
         ('system="judge"', "*needs rubric=*"),
         ('system="judge", rubric="tone.txt", votes=0', "*votes=0*"),
+        ('system="judge", rubric="tone.txt", scale=(5, 1)', "*give the least and the most*"),
+        ('system="judge", rubric="tone.txt", scale=5', "*give the least and the most*"),
     ],
 )
 def test_a_wrong_judge_mark_is_a_usage_error(judged: SampleProject, mark, expected) -> None:
@@ -73,6 +75,44 @@ def test_a_wrong_judge_mark_is_a_usage_error(judged: SampleProject, mark, expect
     result = judged.run()
     assert result.ret == 4
     result.stderr.fnmatch_lines([f"*{expected}"])
+
+
+@pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["alone", "on workers"])
+def test_a_graded_judge_gives_scores_on_its_scale(judged: SampleProject, how) -> None:
+    judged.write(
+        "evals/judging.py",
+        "import json\n"
+        "def judge(text: str) -> str:\n"
+        "    assert 'from 1 to 4' in text\n"
+        "    return json.dumps({'score': 4 if 'kind' in text.split('begin answer')[1] else 2,"
+        " 'reason': 'r'})\n",
+    )
+    module = judged.evals / "test_toy.py"
+    text = module.read_text().replace('rubric="tone.txt"', 'rubric="tone.txt", scale=(1, 4)')
+    text = text.replace("(judgement):\n    assert judgement.passed, judgement.reason",
+                        "(judgement, score):\n    score((judgement.score - 1) / 3)")  # fmt: skip
+    module.write_text(text.replace("def test_tone", "@pytest.mark.gate(at_least=0.4)\ndef test_tone"))
+    (judged.run_outside if how else judged.run)(*how)
+    assert judged.estimate("tone", "a")["value"] == pytest.approx(0.5)
+    (gate,) = judged.document()["gates"]
+    assert gate["state"] == "passed"
+    assert "graded judge not calibrated" in gate["reason"]
+
+
+def test_a_judge_sees_the_passages_where_its_mark_says_so(judged: SampleProject) -> None:
+    judged.write(
+        "evals/judging.py",
+        "import json\n"
+        "def judge(text: str) -> str:\n"
+        "    return json.dumps({'pass': 'passages given' in text, 'reason': 'r'})\n",
+    )
+    judged.run()
+    assert judged.estimate("tone", "a")["passed"] == 0
+    module = judged.evals / "test_toy.py"
+    text = module.read_text()
+    module.write_text(text.replace('rubric="tone.txt"', 'rubric="tone.txt", passages=True'))
+    judged.run()
+    assert judged.estimate("tone", "a")["passed"] == 4
 
 
 def test_a_judgement_without_a_judge_is_an_error(judged: SampleProject) -> None:

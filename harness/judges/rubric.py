@@ -69,7 +69,14 @@ class Rubric:
         return _FORMS[self.kind]
 
 
-def read_rubric(path: Path, *, kind: RubricKind = "binary", low: int = 1, high: int = 5) -> Rubric:
+def read_rubric(
+    path: Path,
+    *,
+    kind: RubricKind = "binary",
+    low: int = 1,
+    high: int = 5,
+    passages: bool = False,
+) -> Rubric:
     """Read a rubric's text from a file. It is used as it stands, not rendered."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -81,7 +88,7 @@ def read_rubric(path: Path, *, kind: RubricKind = "binary", low: int = 1, high: 
             file=path,
             hint="question, reference and answer are added below it, each fenced off as data",
         )
-    return Rubric(text=text.strip(), kind=kind, low=low, high=high)
+    return Rubric(text=text.strip(), kind=kind, low=low, high=high, passages=passages)
 
 
 def judge_prompt(rubric: Rubric, case: Case, answers: Mapping[str, str]) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigError
-from harness.run import Metric, Run, Suite
+from harness.run import JudgeMark, Metric, Run, Suite
 from harness.types import Case, Output, Rung, SystemSpec
 
 if TYPE_CHECKING:
-    from harness.judges import Judgement
+    from harness.judges import Judgement, Rubric
     from harness.plugin.items import View
 
 
@@ -40,6 +40,17 @@ class CachedSystem:
                 yield Output(case_id=case_id, epoch=epoch, text="", error=error)
 
 
+def rubric_of(suite: Suite, mark: JudgeMark) -> Rubric:
+    """Read the rubric of a mark: pass or miss, or a score on the mark's scale."""
+    from harness.judges import read_rubric
+
+    path = suite.file.parent / mark.rubric
+    if mark.scale is None:
+        return read_rubric(path, passages=mark.passages)
+    low, high = mark.scale
+    return read_rubric(path, kind="graded", low=low, high=high, passages=mark.passages)
+
+
 class Judges:
     """What the judges of a session said, by suite, metric and system."""
 
@@ -49,10 +60,8 @@ class Judges:
 
     def version(self, suite: Suite, metric: Metric) -> str:
         """Version a judged metric by its function, its rubric and its judge."""
-        from harness.judges import read_rubric
-
         assert metric.judge is not None
-        rubric = read_rubric(suite.file.parent / metric.judge.rubric)
+        rubric = rubric_of(suite, metric.judge)
         judge = self._run.fingerprint(suite.project.system(metric.judge.system))
         return f"{metric.version}-{rubric.version}-{judge.digest[:12]}"
 
@@ -74,7 +83,7 @@ class Judges:
         self, view: View, answered: Sequence[tuple[Case, Output]]
     ) -> dict[tuple[str, int], Judgement]:
         """Ask the judge of a metric about these outputs, in one batch."""
-        from harness.judges import ask, read_rubric
+        from harness.judges import ask
 
         suite, mark = view.run.suite, view.metric.judge
         if mark is None:
@@ -85,6 +94,6 @@ class Judges:
                 hint='Mark the function: @pytest.mark.judge(system="...", rubric="...").',
             )
         judge = CachedSystem(run=self._run, spec=suite.project.system(mark.system))
-        rubric = read_rubric(suite.file.parent / mark.rubric)
+        rubric = rubric_of(suite, mark)
         said = ask(judge, rubric, answered, votes=mark.votes)
         return {(judgement.case_id, judgement.epoch): judgement for judgement in said}
