@@ -29,7 +29,7 @@ EVALUATION = pytest.StashKey[Evaluation]()
 MARKS = (
     "suite(cases, systems, cluster='group'): this module is a suite",
     "gate(at_least, no_worse_than, critical, every_epoch): a floor that the champion must hold",
-    "judge(system, rubric, votes): the output is judged by a system before the items run",
+    "judge(system, rubric, votes, scale, passages): the output is judged by a system before the items run",
     datasets.MARK,
 )
 
