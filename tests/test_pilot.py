@@ -135,6 +135,7 @@ def piloted(tmp_path_factory):
         patch.chdir(toy.folder)
         patch.setattr("systems.load_trainer", lambda spec, on_log: trainer)
         patch.setattr(harness.cli.bench, "tuned", recorded)
+        patch.setattr(harness.cli.bench, "examined", lambda *_: {"rows": 40, "ready": True})
         command = ["pilot", "lora", "--sizes", "8,16", "--seeds", "2", "--shots", ""]
         trainer.dies_at = 16
         killed = CliRunner().invoke(rung, command)
@@ -179,6 +180,7 @@ def test_a_run_reads_the_pilot_and_says_when_it_is_stale(piloted):
     assert row["stale"] == []
     verdict = toy.document()["verdicts"][0]
     assert verdict["evidence"]["pilot"]["points"][-1]["rows"] == 16
+    assert verdict["evidence"]["readiness"]["ready"]
     toy.write("evals/recipe.yaml", "data: train.jsonl\ntrainer: {learning_rate: 0.1}\n")
     (row,) = pilot_rows(toy.document(), load_project(toy.evals / "rung.yaml"))
     assert row["stale"] == ["recipe"]
@@ -190,6 +192,7 @@ def test_a_run_reads_the_pilot_and_says_when_it_is_stale(piloted):
 def test_systems_that_were_tuned_elsewhere_are_imported_by_size(tmp_path, monkeypatch):
     toy = Toy(tmp_path)
     monkeypatch.chdir(toy.folder)
+    monkeypatch.setattr(harness.cli.bench, "examined", lambda *_: {"rows": 40, "ready": False})
     command = ["pilot", "toy", "--import", "8=t8", "--import", "16=t16", "--smaller", "7", "--json"]
     done = CliRunner().invoke(rung, command)
     assert done.exit_code == 0, done.output

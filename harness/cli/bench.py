@@ -34,7 +34,7 @@ from harness.pilot import (
 )
 from harness.pilot.variants import general_of, many_shot, on_general_skills, tuned, with_model_of
 from harness.run import Suite
-from harness.training_check import file_hash
+from harness.training_check import file_hash, readiness_of
 from harness.training_rows import text_of
 from harness.types import SystemSpec
 from systems.fingerprint import fingerprint
@@ -167,6 +167,14 @@ class Bench:
         cases = [c for s in self.workspace.catalogue().suites.values() for c in s.cases]
         refuse_eval_rows(objects, {text_of(case.input) for case in cases}, recipe)
         return nested([row for _, row in objects], rng=random.Random(ORDER))
+
+    def readiness(self, rows: Path) -> dict[str, Any]:
+        """What `rung data` finds in the rows: a pilot on bad rows says little."""
+        suite = self.subject.suite
+        found = examined(self.workspace, suite, rows)
+        if not found.get("ready", True):
+            self.say(f"the training rows are not ready: {'; '.join(found.get('reasons', ()))}")
+        return found
 
     def trained(
         self, plan: Sequence[Training], rows: Sequence[Mapping[str, Any]]
@@ -310,6 +318,7 @@ class Bench:
             rows = read_recipe(self.subject.system).data
         if rows is not None and rows.is_file():
             pilot["data_hash"] = stands_on["training"] = file_hash(rows)
+            found["evidence"]["readiness"] = self.readiness(rows)
         return {
             "suite": suite.name,
             "system": self.subject.name,
@@ -352,6 +361,18 @@ class Bench:
             said = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
             raise RungError(f"the suite could not be run on {', '.join(named)}:\n{said}")
         return latest.resolve()
+
+
+def examined(workspace: Workspace, suite: Suite, rows: Path) -> dict[str, Any]:
+    """Examine training rows as `rung data` does, and remember it."""
+    from harness.cli.data.encoding import open_embeddings
+    from harness.cli.data.examining import Asked, examine_set
+
+    suites = {s.name: s.cases for s in workspace.catalogue().suites.values()}
+    project = suite.project
+    store = open_embeddings(project)
+    found = examine_set(project, (suite.name, rows), suites, store=store, asked=Asked())
+    return readiness_of(found.report)
 
 
 def _relative(file: Path, folder: Path) -> str:
