@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,7 @@ class TrainingCheck:
                 audit_file(self.project.folder, suite, training),
                 *_named_files(self.project, suite),
                 *_example_files(self.project.systems.values()),
+                *_question_banks(self.project.systems.values()),
             )
         ]
         parts = [
@@ -123,13 +124,37 @@ def options_of(
         suite=suite or None,
         production=_texts(production),
         pool=_texts(pool),
-        other_sources={
-            f"examples of {system}": load_training_rows(file)
-            for file, system in _example_files(project.systems.values()).items()
-        },
+        other_sources=_other_sources(project),
         vocabulary=vocabulary_of(cases),
         audit=read_audit(audit, set(audited_texts(rows))) if audit.is_file() else None,
     )
+
+
+def _other_sources(project: Project) -> dict[str, Sequence[TrainingRow]]:
+    """What systems are shown beside the question: few-shot examples, and rows of a JSONL corpus."""
+    systems = project.systems.values()
+    found: dict[str, Sequence[TrainingRow]] = {
+        f"examples of {system}": load_training_rows(file)
+        for file, system in _example_files(systems).items()
+    }
+    for file, system in _question_banks(systems).items():
+        found[f"corpus of {system}"] = [
+            TrainingRow(input=passage["text"], output=None, id=str(passage.get("id") or number))
+            for number, passage in enumerate(_objects(file), start=1)
+            if isinstance(passage.get("text"), str)
+        ]
+    return found
+
+
+def _objects(file: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a corpus; what cannot be read is for the system that searches it to tell."""
+    for line in file.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield row
 
 
 def _texts(file: Path | None) -> tuple[str, ...]:
@@ -150,6 +175,19 @@ def _example_files(systems: Iterable[SystemSpec]) -> dict[Path, str]:
     for spec in systems:
         if isinstance(examples := spec.options.get("examples"), Mapping) and "path" in examples:
             found.setdefault(spec.path(str(examples["path"])), spec.name)
+    return found
+
+
+def _question_banks(systems: Iterable[SystemSpec]) -> dict[Path, str]:
+    """JSONL corpora, each with the first system that searches it."""
+    found: dict[Path, str] = {}
+    for spec in systems:
+        if isinstance(corpus := spec.options.get("corpus"), str):
+            place = spec.path(corpus)
+            files = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
+            for file in files:
+                if file.suffix == ".jsonl" and file.is_file():
+                    found.setdefault(file, spec.name)
     return found
 
 

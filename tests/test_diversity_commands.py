@@ -173,6 +173,25 @@ def test_examples_that_hold_a_case_are_told(company):
     assert report["suspected_cases"] == [{"suite": "routing", "case": "c3"}]
 
 
+def test_a_question_bank_that_holds_a_case_is_told(company):
+    company.write("bank.jsonl", [{"id": "q1", "text": company.cases[5].input}])
+    bank = "systems:\n  bank: {kind: rag, model: hosted, prompt: p.j2, corpus: bank.jsonl, retriever: {bm25: {k: 1}}}"
+    (company.evals / "rung.yaml").write_text(CONFIG.replace("systems:", bank, 1))
+    report = company.report("routing")
+    (leak,) = report["other_leaks"]["corpus of bank"]
+    assert (leak["case"], leak["kind"]) == ("c5", "exact")
+    assert "corpus of bank, row 1" in company.rung("data", "routing")
+
+
+def test_rows_and_queries_that_differ_are_shown(company):
+    other = Topics(seed=9)
+    company.train([replace(row, input=other.text(i % 8)) for i, row in enumerate(other.rows(200))])
+    report = company.report("routing")
+    assert report["drift"]["auc"] > 0.9
+    assert len(report["drift"]["rows"]) == len(report["drift"]["queries"]) == 10
+    assert "queries unlike any row" in company.rung("data", "routing")
+
+
 def test_labels_of_the_suite_that_no_row_teaches_are_named(company):
     company.train([row for row in company.topics.rows(240) if row.output != "label-7"])
     (finding,) = (f for f in company.report("routing")["findings"] if f["kind"] == "vocabulary")

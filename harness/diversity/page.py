@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from harness.diversity.plain_text import excerpt
+from harness.diversity.readiness_notes import DRIFTED
 from harness.diversity.report import DataReport
 from harness.types import Estimate
 
 WORST_GROUPS = 10
 SHOWN = 10
+UNLIKE = 5
 _STYLE = {"blocks": "red", "warns": "yellow", "notes": "dim"}
 
 
@@ -29,7 +32,14 @@ def _parts(report: DataReport) -> Iterator[RenderableType]:
     if report.findings:
         yield _findings(report)
     yield _measures(report)
-    for part in (_leaks(report), _duplicates(report), _holes(report), _suspects(report)):
+    for part in (
+        _leaks(report),
+        _other_leaks(report),
+        _duplicates(report),
+        _holes(report),
+        _unlike(report),
+        _suspects(report),
+    ):
         if part is not None:
             yield part
     if report.reach.next_rows:
@@ -132,6 +142,34 @@ def _holes(report: DataReport) -> Table | None:
         table.add_row(
             escape(hole.name), f"{hole.share:.0%}", str(hole.examples), escape(hole.example)
         )
+    return table
+
+
+def _other_leaks(report: DataReport) -> Table | None:
+    found = [(name, leak) for name, leaks in report.reach.other_leaks.items() for leak in leaks]
+    if not found:
+        return None
+    table = _table("Leaks into what systems are shown", "", "how", "where", "case")
+    for name, leak in found[:SHOWN]:
+        case = report.cases[leak.case]
+        table.add_row(
+            f"[{'red' if leak.action == 'drop' else 'yellow'}]{leak.action}[/]",
+            f"{leak.kind} {leak.score:.2f}",
+            escape(f"{name}, row {leak.row + 1}"),
+            escape(f"{case.suite}: {case.id}\n{excerpt(case.text, 70)}"),
+        )
+    return table
+
+
+def _unlike(report: DataReport) -> Table | None:
+    drift = report.reach.drift
+    if drift is None or drift.auc is None or drift.auc <= DRIFTED:
+        return None
+    table = _table(
+        "What tells rows from queries", "rows unlike any query", "queries unlike any row"
+    )
+    for row, query in list(zip_longest(*report.reach.unlike, fillvalue=""))[:UNLIKE]:
+        table.add_row(escape(excerpt(row, 70)), escape(excerpt(query, 70)))
     return table
 
 

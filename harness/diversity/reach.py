@@ -54,6 +54,7 @@ class Reach:
     other_leaks: Mapping[str, tuple[Leak, ...]]  # of few-shot examples, question banks, ...
     coverage: Coverage | None
     drift: Drift | None
+    unlike: tuple[tuple[str, ...], tuple[str, ...]]  # rows and queries most unlike each other
     next_rows: tuple[NextRow, ...]
 
 
@@ -82,6 +83,7 @@ def examine_reach(
     ]
     leaks = _leaks(items, data.vectors, cases, options)
     found = moved = None
+    unlike: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     if queries and any(text.strip() for text in queries):
         # A leaked row is near its case, of course: counting it would call a hole covered.
         kept = np.setdiff1d(np.arange(len(data.rows)), rows_to_drop(leaks))
@@ -89,6 +91,10 @@ def examine_reach(
             vectors, data.vectors[kept], texts=queries, rng=rng, make_index=options.make_index
         )
         moved = drift(data.vectors[kept], vectors, rng=rng)
+        unlike = (
+            tuple(data.inputs[kept[row]] for row in moved.only_first),
+            tuple(queries[query] for query in moved.only_second),
+        )
     return Reach(
         leaks=leaks,
         other_leaks={
@@ -97,6 +103,7 @@ def examine_reach(
         },
         coverage=found,
         drift=moved,
+        unlike=unlike,
         next_rows=_next_rows(data, cases, (queries, vectors), encoder, options),
     )
 

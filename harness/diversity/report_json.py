@@ -109,7 +109,14 @@ def _coverage(report: DataReport) -> dict[str, Any]:
         "clusters_covered": found.clusters_covered if found else None,
         "query_clusters": [asdict(c) for c in found.clusters] if found else [],
         "holes": [asdict(c) for c in found.holes] if found else [],
-        "drift": {"auc": drift.auc, "pvalue": drift.pvalue} if drift else None,
+        "drift": {
+            "auc": drift.auc,
+            "pvalue": drift.pvalue,
+            "rows": [excerpt(text) for text in report.reach.unlike[0]],
+            "queries": [excerpt(text) for text in report.reach.unlike[1]],
+        }
+        if drift
+        else None,
     }
 
 
