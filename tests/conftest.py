@@ -9,12 +9,15 @@ import numpy  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import pytest
 import scipy.special  # noqa: F401
+from hypothesis import settings
 from sample_project import SampleProject
 
 # Inner runs forget the modules they imported. Some cannot be imported twice in a process, and a
 # package would go on handing out the first run's copies of the others.
 import harness.plugin.finish
 import harness.report  # noqa: F401
+
+settings.register_profile("fuzz", max_examples=5_000, deadline=None)  # `make fuzz`
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

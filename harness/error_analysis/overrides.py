@@ -50,10 +50,16 @@ def read_overrides(path: Path) -> list[Override]:
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [c for c in (*COLUMNS[:3], "category") if c not in (reader.fieldnames or ())]
-        if missing:
-            raise CaseError(f"a column is missing: {', '.join(missing)}", file=path, line=1)
-        return [_read_row(row, path, reader.line_num) for row in reader if any(row.values())]
+        try:
+            missing = [c for c in (*COLUMNS[:3], "category") if c not in (reader.fieldnames or ())]
+            if missing:
+                raise CaseError(f"a column is missing: {', '.join(missing)}", file=path, line=1)
+            return [_read_row(row, path, reader.line_num) for row in reader if any(row.values())]
+        except UnicodeDecodeError as error:
+            hint = "Save it as CSV in UTF-8."
+            raise CaseError(f"not UTF-8: {error.reason}", file=path, hint=hint) from None
+        except csv.Error as error:
+            raise CaseError(f"not CSV: {error}", file=path, line=reader.line_num) from None
 
 
 def apply_overrides(misses: Iterable[Miss], overrides: Iterable[Override]) -> list[Miss]:
