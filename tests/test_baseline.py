@@ -77,6 +77,11 @@ class TestBlessing:
         assert not (ran.folder / "reports" / "baseline").exists()
         assert call("bless", "latest", "--force").exit_code == 0
 
+    @pytest.mark.parametrize("mark", ["", "@pytest.mark.gate(\n    at_least=0.1,\n)\n"])
+    def test_another_floor_is_the_same_measurement(self, ran: SampleProject, mark: str) -> None:
+        edit(ran, "test_toy.py", BODY.partition("def")[0], mark)
+        assert call("bless", "latest").exit_code == 0
+
     def test_a_suite_that_is_gone_is_named(self, ran: SampleProject) -> None:
         (ran.evals / "test_toy.py").rename(ran.evals / "test_other.py")
         text = told(call("bless", "latest"))
