@@ -1,4 +1,5 @@
 # make evals   everything for a first report: environment, suites on the embedded model, the page
+# make pilot   the learning curve of tuning on the demo's query suite: trains for minutes, goes on where it was
 # make test    everything that must hold: environment, format, lint, types, layers, tests
 # make docs    the documentation as a site, in build/site
 PYTHON ?= python3
@@ -6,10 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: evals test docs lint types layers clean
+.PHONY: evals pilot test docs lint types layers clean
 
 evals: $(INSTALLED)
 	$(BIN)/pytest evals/
+
+pilot: $(INSTALLED)
+	$(BIN)/rung pilot query
 
 test: $(INSTALLED) lint types layers
 	$(BIN)/pytest tests/ -n 2 --dist worksteal

@@ -1,6 +1,6 @@
 """Simulate the decision in worlds of known truth and write the table that the documentation quotes.
 
-python -m benchmarks.decision                      # writes README.md and figures.json here
+python -m benchmarks.decision                      # writes README.md and figures.json here, and the README's table
 python -m benchmarks.decision --scale 0.02 --out F  # a quick version, elsewhere
 """
 
@@ -16,11 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.decision.forecasts import forecasts
-from benchmarks.decision.table import Results, readme, targets
+from benchmarks.decision.table import Results, quoted, readme, targets
 from benchmarks.decision.tally import tally_random, tally_world
 from benchmarks.decision.worlds import EASY, HARD
 
 SEED = 2026
+QUOTED_IN = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN = "<!-- decision: begin. Written by `python -m benchmarks.decision` -->"
+END = "<!-- decision: end -->"
+    "<!-- decision table: python -m benchmarks.decision -->",
+    "<!-- end of decision table -->",
+)
 REPLICATES, BATCHES, RANDOM, CURVES = 500, 100, 1500, 1500
 
 
@@ -44,6 +50,16 @@ def simulate(scale: float) -> Results:
     )
 
 
+def quote(page: Path, lines: list[str]) -> None:
+    """Put the table between the marks of a page; a page without marks is left alone."""
+    text = page.read_text("utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if begin and end:
+        table = "\n".join(lines)
+        page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", "utf-8")
+
+
 def main() -> None:
     """Write the table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,6 +73,8 @@ def main() -> None:
     machine = f"{platform.system()}, {seconds / 60:.1f} minutes of one core"
     page = readme(results, machine=machine, scale=arguments.scale)
     (arguments.out / "README.md").write_text(page, "utf-8")
+    if arguments.scale == 1:
+        quote(QUOTED_IN, quoted(results))
     figures = [target.to_json() for target in targets(results)]
     (arguments.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from benchmarks.decision.worlds import MARGIN, ROWS, SIZES, World
+from benchmarks.decision.worlds import MARGIN, ROWS, SIZES, TAGGED, World
 from harness.escalation.evidence import (
     Evidence,
     Judge,
+    Limits,
+    Misses,
     NamedPair,
     Paired,
     Pilot,
@@ -47,6 +49,8 @@ class Measured:
     clusters: npt.NDArray[np.int_] | None
     lost: dict[str, Passes]
     labels: Judge | None
+    hosted: Passes | None
+    facts: float  # drawn for TAGGED misses: the share found to lack a fact
 
 
 def measure(world: World, cap: int, rng: np.random.Generator) -> Measured:
@@ -90,6 +94,8 @@ def measure(world: World, cap: int, rng: np.random.Generator) -> Measured:
         if world.missing
         else {},
         labels=_labels(world, rng),
+        hosted=None if world.hosted is None else passes(world.hosted),
+        facts=rng.binomial(TAGGED, world.facts) / TAGGED if world.facts is not None else 0.0,
     )
 
 
@@ -125,6 +131,7 @@ def evidence_at(measured: Measured, n: int, *, sequential: bool = False) -> Evid
             name=f"p{i}",
             rung="prompt",
             few_shot=True,
+            hosted=False,
             model="base",
             outcomes=_rate(measured, passed, n, f"p{i}"),
             dev=_rate(measured, measured.dev[i], n) if measured.dev else None,
@@ -141,6 +148,9 @@ def evidence_at(measured: Measured, n: int, *, sequential: bool = False) -> Evid
     if measured.probe is not None:
         rate = _rate(measured, measured.probe, n)
         systems.append(SystemEvidence(name="probe", rung="prompt", probe=True, outcomes=rate))
+    if measured.hosted is not None:
+        rate = _rate(measured, measured.hosted, n)
+        systems.append(SystemEvidence(name="hosted", rung="prompt", hosted=True, outcomes=rate))
     if measured.rag is not None and measured.oracle is not None:
         counts = _paired(measured, measured.rag, (measured.oracle,), n)
         pairs.append(NamedPair(baseline="rag", candidate="oracle", counts=counts))
@@ -161,7 +171,20 @@ def evidence_at(measured: Measured, n: int, *, sequential: bool = False) -> Evid
         readiness=readiness,
         pilot=_pilot(measured, n),
         retained=measured.retained,
+        limits=Limits(private=world.hosted is not None),
+        misses=_misses(measured, systems) if world.facts is not None else None,
+        economics=world.money,
     )
+
+
+def _misses(measured: Measured, systems: list[SystemEvidence]) -> Misses:
+    """Some of the best prompt's misses, each tagged with its cause."""
+    best = max(systems, key=lambda s: s.outcomes.passed)
+    total = int(best.outcomes.n - best.outcomes.passed)
+    tagged = min(TAGGED, total)
+    lacking = round(measured.facts * tagged)
+    causes = {"missing_fact": lacking, "format": tagged - lacking}
+    return Misses(system=best.name, total=total, causes=causes)
 
 
 def _pilot(measured: Measured, n: int) -> Pilot | None:

@@ -143,6 +143,34 @@ def _against(results: Results) -> list[str]:
     return lines
 
 
+def quoted(results: Results) -> list[str]:
+    """What the README quotes: the rules side by side, and what was promised."""
+    kept = sum(target.met for target in targets(results))
+    count = len(results.worlds)
+    head = [
+        "| 400 cases unless said | right answer, easy worlds | GPU advised wrongly, easy | hard | GPU missed |",
+        "|---|---|---|---|---|",
+    ]
+    names = {
+        "points, 50 cases": "whichever number is higher, 50 cases",
+        "points, 400 cases": "the same, 400 cases",
+    }
+    for rule in results.random:
+        easy, hard = results.of(EASY, rule), results.of(HARD, rule)
+        every = [*easy, *hard, results.random[rule]]
+        cells = (
+            pooled(easy, "right"), pooled(easy, "wrong_escalation"),
+            pooled(hard, "wrong_escalation"), pooled(every, "missed"),
+        )  # fmt: skip
+        shown = " | ".join(f"{100 * share.value:.1f} %" for share in cells)
+        head.append(f"| {names.get(rule, rule)} | {shown} |")
+    return [
+        *head,
+        "",
+        f"{count} named worlds and 1,500 random ones; {kept} of {len(targets(results))} promises kept.",
+    ]
+
+
 def _worlds(title: str, worlds: Sequence[World], results: Results) -> list[str]:
     lines = [
         "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,8 @@ TARGET, DELTA, MARGIN = 0.85, 0.05, 0.05
 SIZES = (50, 100, 200, 400, 800)
 ROWS = 800  # training rows at hand: the largest size of the pilot
 TOLERANCE = 0.02
+TOLERABLE_COST = 0.1  # lost of what a step costs: no mistake yet
+TAGGED = 60  # misses that a person looked at
 NEAR, FAR = 0.0, 0.07  # how far above the target a tuned truth must be for a missed escalation
 
 
@@ -70,6 +72,9 @@ class World:
     split: bool = False  # prompts are chosen on as many dev cases
     target: float = TARGET
     missing: float = 0.0  # share of outputs without a score
+    hosted: float | None = None  # a hosted prompt, which a hard limit rules out
+    facts: float | None = None  # share of misses that lack a fact; TAGGED of them were looked at
+    money: Mapping[str, float] | None = None  # inputs of the net value
     note: str = field(default="", compare=False)
 
     @property
@@ -83,11 +88,36 @@ class World:
         return max((*self.prompts, self.rag or 0.0))
 
     @property
+    def goal(self) -> float:
+        """What a tuned system must reach: the target, or parity with what is ruled out."""
+        return self.target if self.hosted is None else self.hosted - MARGIN
+
+    @property
+    def net(self) -> float:
+        """What the step is truly worth over a year."""
+        assert self.money is not None
+        gain = (self.tuned or 0.0) - self.best_cheap
+        a_call = self.money["cost_per_call_now"] - self.money["cost_per_call_tuned"]
+        earned = (
+            self.money["volume_per_month"] * 12 * (a_call + self.money["value_per_pass"] * gain)
+        )
+        return earned - self.cost
+
+    @property
+    def cost(self) -> float:
+        """What the step costs whatever comes of it."""
+        assert self.money is not None
+        once = self.money["data_cost"] + self.money["training_cost"]
+        return once + 12 * self.money["hosting_per_month"]
+
+    @property
     def wrong_to_escalate(self) -> bool:
         """Whether a GPU would be a mistake beyond the tolerance."""
         if self.tuned is None or self.retained is None:
             return True
-        short = self.tuned < self.target - TOLERANCE
+        short = self.tuned < self.goal - TOLERANCE
+        if self.money is not None and self.net < -TOLERABLE_COST * self.cost:
+            return True
         return short or self.tuned - self.best_cheap < DELTA or self.retained <= -MARGIN + 1e-12
 
 
@@ -96,6 +126,10 @@ def world(name: str, kind: str, right: str, **truth: object) -> World:
     return World(name=name, kind=kind, right=frozenset(right.split()), **truth)  # type: ignore[arg-type]
 
 
+PRICES = {
+    "value_per_pass": 0.05, "data_cost": 1000.0, "training_cost": 50.0, "hosting_per_month": 200.0,
+    "cost_per_call_now": 0.001, "cost_per_call_tuned": 0.001,
+}  # fmt: skip
 GOOD = power_law(0.94, 0.44, 1.0)  # .9125 at 800 rows
 
 EASY: tuple[World, ...] = (
@@ -110,6 +144,11 @@ EASY: tuple[World, ...] = (
     world("tuned flat .74", "easy", "stay_on_best_rung collect_data run_pilot", curve=exponential(0.74, 0.30, 80)),
     world("tuned slow .79", "easy", "stay_on_best_rung collect_data run_pilot", curve=power_law(0.80, 0.25, 0.9)),
     world("tuned .94, forgets 12", "easy", "run_pilot", curve=exponential(0.94, 0.44, 150), retained=-0.12),
+    world("hosted .92 ruled out, tuned .94", "easy", "escalate_to_gpu", hosted=0.92, curve=exponential(0.94, 0.44, 150)),
+    world("tuned .94, earns its money twice", "easy", "escalate_to_gpu", curve=exponential(0.94, 0.44, 150), money={**PRICES, "volume_per_month": 60_000.0}),
+    world("tuned .94, never earns its money", "easy", "stay_on_best_rung", curve=exponential(0.94, 0.44, 150), money={**PRICES, "volume_per_month": 2_000.0}),
+    world("no RAG, half of the misses lack a fact", "easy", "climb_to_rag", rag=None, oracle=None, facts=0.5),
+    world("no RAG, 2 % of the misses lack a fact", "easy", "run_pilot look_at_misses", rag=None, oracle=None, facts=0.02),
     world("nothing but a prompt at .70", "easy", "collect_data look_at_misses", rag=None, oracle=None, ready=None),
 )  # fmt: skip
 
@@ -123,6 +162,9 @@ HARD: tuple[World, ...] = (
     world("tuned .97, power law", "hard", "escalate_to_gpu", curve=power_law(0.97, 0.42, 0.7)),
     world("late sigmoid to .93", "hard", "escalate_to_gpu", curve=hill(0.40, 0.94, 250, 4.0)),
     world("peak at 400, then down to .82", "hard", UNSURE, curve=peaked(0.885, 0.40, 90, 400, 0.065)),
+    world("hosted .92 ruled out, tuned .84", "hard", UNSURE, hosted=0.92, curve=power_law(0.86, 0.40, 1.08)),
+    world("tuned .94, money just lost", "hard", "stay_on_best_rung escalate_to_gpu", curve=exponential(0.94, 0.44, 150), money={**PRICES, "volume_per_month": 26_000.0}),
+    world("no RAG, a tenth of the misses lack a fact", "hard", "climb_to_rag look_at_misses run_pilot", rag=None, oracle=None, facts=0.10),
     world("log-linear to .86", "hard", "escalate_to_gpu run_pilot collect_data", curve=log_linear(0.62, 0.06)),
     world("prompt exactly .85", "hard", "run_more_cases stay_on_prompt", prompts=(0.80, 0.83, 0.85)),
     world("prompt .83, tuned .93", "hard", "escalate_to_gpu run_more_cases", prompts=(0.78, 0.80, 0.83), rag=0.83, oracle=0.83, curve=power_law(0.95, 0.44, 0.9)),
