@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 MIN_NUMBERS = 20
 FAR = 6.0  # median absolute deviations, scaled to standard deviations
@@ -82,7 +82,7 @@ def _heap(values: np.typing.NDArray[np.float64]) -> tuple[int | None, float | No
             continue
         heaped = int((whole % base == 0).sum())
         share = heaped / len(whole)
-        by_chance = float(binom.sf(heaped - 1, len(whole), 1 / base))
+        by_chance = float(bdtrc(heaped - 1, len(whole), 1 / base)) if heaped else 1.0
         if share >= 0.5 and by_chance < 1e-4:
             return base, share
     return None, None
