@@ -24,9 +24,6 @@ SEED = 2026
 QUOTED_IN = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN = "<!-- decision: begin. Written by `python -m benchmarks.decision` -->"
 END = "<!-- decision: end -->"
-    "<!-- decision table: python -m benchmarks.decision -->",
-    "<!-- end of decision table -->",
-)
 REPLICATES, BATCHES, RANDOM, CURVES = 500, 100, 1500, 1500
 
 
