@@ -13,6 +13,9 @@ from desk_project import SYSTEMS, answer_of, write_project
 from harness.cli.label import label
 from harness.cli.review import review
 from harness.desk.labels import Label, LabelBook, label_file
+from harness.desk.outputs import RunOutputs
+from harness.desk.pairs import Contestant, make_agenda
+from harness.desk.votes import Vote, VoteBook, vote_file
 from harness.error_analysis.misses import answer_hash
 from harness.errors import ConfigError, MissingExtraError, RungError
 
@@ -98,3 +101,70 @@ def test_a_port_that_is_taken_is_told(folder: Path) -> None:
 
     with open_socket(0) as taken, pytest.raises(ConfigError, match="cannot be opened"):
         open_socket(taken.getsockname()[1])
+
+
+class TestAJudgeOfPairs:
+    """`rung review A B --judge NAME --rubric FILE`."""
+
+    @pytest.fixture
+    def judged(self, folder: Path) -> Path:
+        evals = folder / "evals"
+        with (evals / "rung.yaml").open("a") as file:
+            file.write("  judge: {kind: python, callable: 'judging:judge'}\n")
+        # It prefers the longer deadline in whichever place, and on parcel 3 the first place.
+        (evals / "judging.py").write_text(
+            "import json\n"
+            "def judge(text: str) -> str:\n"
+            "    with open('calls.log', 'a') as log: log.write('x')\n"
+            "    a = text.split('[begin answer A')[1].split('[end answer A')[0]\n"
+            "    if 'parcel 3 ' in a: return json.dumps({'reason': 'r', 'winner': 'A'})\n"
+            "    if 'parcel 4 ' in a: return 'the first one'\n"
+            "    return json.dumps({'reason': 'r', 'winner': 'A' if '30 days' in a else 'B'})\n"
+        )
+        (evals / "better.txt").write_text("The better answer gives more time.")
+        return folder
+
+    def asked(self) -> str:
+        return run(review, *SYSTEMS, "--judge", "judge", "--rubric", "better.txt")
+
+    def test_says_which_system_it_prefers_and_what_it_could_not_tell(self, judged: Path) -> None:
+        said = self.asked()
+        assert "29 pairs by judge" in said
+        assert "0 better, 28 worse, 1 neither" in said
+        assert "1 ties because the preference changes with the order, 1 replies could not" in said
+        assert "not checked by people" in said
+
+    def test_is_asked_once_and_its_votes_are_nobody_s(self, judged: Path) -> None:
+        self.asked()
+        calls = len((judged / "calls.log").read_text())
+        assert calls == 60  # both orders
+        self.asked()
+        assert len((judged / "calls.log").read_text()) == calls
+        assert not vote_file(judged / "evals", "support").exists()
+        assert "0 votes by nobody" in self.asked()
+
+    def test_is_held_against_what_people_say(self, judged: Path) -> None:
+        book = VoteBook(vote_file(judged / "evals", "support"))
+        outputs = RunOutputs(judged / "reports" / "latest")
+        contestants = [Contestant(name=s, outputs=outputs, system=s) for s in SYSTEMS]
+        for number, pair in enumerate(make_agenda("support", contestants).pairs[:10]):
+            one = number < 3
+            book.add(
+                Vote(at="2026-01-01", who="ana", suite="support", case=pair.case, epoch=0,
+                     left=pair.one, right=pair.other, choice="left" if one else "right")
+            )  # fmt: skip
+        said = self.asked()
+        assert "people say the same of" in said
+        assert "Krippendorff's alpha" in said
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            (("--judge", "judge"), "needs a rubric"),
+            (("--judge", "jugde", "--rubric", "better.txt"), "no system is called 'jugde'"),
+            (("--judge", "judge", "--rubric", "worse.txt"), "rubric cannot be read"),
+        ],
+    )
+    def test_a_wrong_call_is_told(self, judged: Path, arguments: tuple, reason: str) -> None:
+        with pytest.raises(ConfigError, match=reason):
+            run(review, *SYSTEMS, *arguments)

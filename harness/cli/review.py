@@ -21,6 +21,9 @@ from harness.errors import ConfigError, nearest
 @click.option("--seed", type=int, default=0, help="Of the order of the pairs.")
 @click.option("--who", multiple=True, metavar="NAME", help="A reviewer; repeat it for several.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: any free one.")
+@click.option("--judge", metavar="NAME", help="Ask this system too; open no page.")
+@click.option("--rubric", metavar="FILE", help="Of the judge: which answer is better.")
+@click.option("--votes", type=click.IntRange(min=1), default=1, help="Of the judge, for each pair.")
 @click.option("--result", "only_result", is_flag=True, help="Open no page: say what votes say.")
 @click.option("--export", "pairs", is_flag=True, help="Write preference pairs for DPO.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -33,6 +36,7 @@ def review(systems: tuple[str, ...], **options: Any) -> None:
     rung review few-shot rag --who ana --who ben
     rung review few-shot rag lora --count 100
     rung review few-shot rag --result --export
+    rung review few-shot rag --judge judge --rubric rubrics/better.txt
     """
     from harness.desk.pairs import make_agenda
     from harness.desk.votes import VoteBook, distinct, vote_file
@@ -42,7 +46,8 @@ def review(systems: tuple[str, ...], **options: Any) -> None:
     suite = _suite(contestants, options["suite"])
     agenda = make_agenda(suite, contestants, seed=options["seed"], count=options["count"])
     evals = workspace.file.parent
-    if not (options["only_result"] or options["pairs"] or options["as_json"]):
+    judged = options["judge"] is not None
+    if not (judged or options["only_result"] or options["pairs"] or options["as_json"]):
         with desk_extra():
             from harness.desk.door import new_tokens
             from harness.desk.review_desk import ReviewDesk, review_app
@@ -57,6 +62,8 @@ def review(systems: tuple[str, ...], **options: Any) -> None:
     book = VoteBook(vote_file(evals, suite))
     book.refresh()
     _tell(agenda, contestants, book.all(), options)
+    if judged:
+        _tell_judged(agenda, contestants, _ask(workspace, agenda, contestants, book.all(), options))
     if options["pairs"]:
         _export(contestants, suite, book.all(), evals / "labels" / f"{suite}.preferences.jsonl")
 
@@ -132,6 +139,50 @@ def _tell(agenda: Any, contestants: list[Any], votes: list[Any], options: dict[s
         low, high = result.left_share
         note = "" if low <= 0.5 <= high else ": the side sways people"
         click.echo(f"  left was chosen {result.left} of {result.decided} times{note}")
+
+
+def _ask(
+    workspace: Workspace, agenda: Any, contestants: list[Any], votes: list[Any], options: Any
+) -> Any:
+    """Have a system of rung.yaml judge the pairs, each in both orders."""
+    from harness.cli.asking import CachedSystem
+    from harness.desk.judged_pairs import judge_pairs
+    from harness.judges import read_rubric
+
+    if options["rubric"] is None:
+        raise ConfigError("a judge needs a rubric: which answer is better?", key="--rubric")
+    rubric = read_rubric(workspace.file.parent / options["rubric"], kind="pairwise")
+    with CachedSystem.opened(workspace, options["judge"]) as judge:
+        return judge_pairs(
+            agenda,
+            contestants,
+            judge,
+            rubric,
+            people=votes,
+            votes=options["votes"],
+            seed=options["seed"],
+        )
+
+
+def _tell_judged(agenda: Any, contestants: list[Any], judged: Any) -> None:
+    from harness.desk.preferences import review_result
+
+    click.secho(f"{len(judged.votes)} pairs by {judged.judge}", bold=True)
+    for pair in review_result(agenda, contestants, judged.votes).pairs:
+        click.echo(f"  {pair.one} against {pair.other}: {_sentence(pair)}")
+    click.echo(
+        f"  {judged.order_dependent} ties because the preference changes with the order,"
+        f" {judged.unscored} replies could not be read"
+    )
+    if not judged.shared:
+        click.echo("  not checked by people: nobody has voted on these pairs")
+        return
+    alpha = judged.agreement
+    said = "not known" if alpha.value is None else _interval(alpha.value, alpha.low, alpha.high)
+    click.echo(
+        f"  people say the same of {judged.agreed} of {judged.shared} pairs,"
+        f" Krippendorff's alpha {said}"
+    )
 
 
 def _sentence(pair: Any) -> str:

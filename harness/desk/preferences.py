@@ -112,6 +112,18 @@ def preference_rows(
     return rows
 
 
+def opinions(votes: Sequence[Vote]) -> dict[Hashable, str]:
+    """Say of each pair which answer most votes are for; "neither" where none has a majority."""
+    by_key: dict[Hashable, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        by_key[vote.key].append(vote)
+    winners = {key: _winner(said) for key, said in by_key.items()}
+    return {
+        key: "neither" if side is None else f"{side.run}:{side.system}"
+        for key, side in winners.items()
+    }
+
+
 def _case(
     tables: Mapping[tuple[str, str], RunOutputs], side: Side, suite: str, case_id: str
 ) -> Case:
