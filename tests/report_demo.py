@@ -93,6 +93,8 @@ def _judged(document: dict[str, Any]) -> dict[str, Any]:
         "verdicts": verdicts,
         "project_verdict": "No GPU yet: run a small tuning pilot for query; fix retrieval for support; stay on the prompt for routing (next steps together: 800 cases, 3 small trainings).",
         "diversity": [DATASET, UNREADY],
+        "pilots": [{"suite": "query", "stale": [], "many_shot": [
+            {"examples": 4, "passed": 130, "cases": 320}, {"examples": 64, "passed": 150, "cases": 320}]}],
         "categories": [
             {"suite": "support", "system": "few-shot", "metric": "states_the_policy", "category": name, "count": count,
              "examples": ["support-0003", "support-0006"]}
@@ -198,5 +200,8 @@ DATASET = {
 UNREADY = {
     "name": "support/train.jsonl", "suite": "support", "rows": 240, "ready": False,
     "reasons": ["41 % near-copies; at most 5 %", "12 rows leaked from the suite"],
+    "duplicate_groups": [{"size": 44, "rows": [1, 2], "texts": ["My parcel is late.", "My parcel is so late."]}],
+    "leaks": [{"row": 3, "place": "train.jsonl:4", "suite": "support", "case": "support-0003", "kind": "exact",
+               "score": 1.0, "row_text": "Where is it?", "case_text": "Where is it?"}],
     "effective_number": 31.0, "near_duplicates": 0.41, "leaked": 12, "contradictions": 2, "coverage": 0.6,
 }  # fmt: skip

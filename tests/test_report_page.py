@@ -25,6 +25,7 @@ from sample_project import SampleProject
 from harness.design import visible
 from harness.errors import StoreError
 from harness.report import payload, write_pages
+from harness.report.changes import changes
 from harness.report.data import read_run
 from harness.store import read_document, write_document
 
@@ -89,7 +90,7 @@ class TestWhatItSays:
         assert "One of six gates failed, one is undecided and one was not judged" in words
         assert "One thing changed: prompt" in words
         assert re.search(r"\d+ outcomes newly missed, \d+ newly passed", words)
-        assert "query/train.jsonl is ready to train on; support/train.jsonl is not ready" in words
+        assert "The rows of query/train.jsonl are ready to train on" in words
 
     def test_shows_gates_with_effect_interval_margin_and_mde(self, page: str) -> None:
         assert "−3.1 −7.0 to +0.9 −5.0 5.7 388 .170" in text_of(page)
@@ -400,3 +401,49 @@ def test_a_run_stores_the_cause_of_each_miss_and_a_person_overrules_it(
     assert [row["category"] for row in project.table("scores")][:2] == ["unknown", "reasoning"]
     index, _ = unpacked((project.latest / "report.html").read_text("utf-8"))
     assert "reasoning" in index["suites"][0]["categories"]
+
+
+def test_leaks_copies_and_what_to_mend_are_shown_with_their_texts(tmp_path: Path) -> None:
+    finding = {"severity": "blocks", "message": "one row leaked", "fix": "drop it: `rung data toy`"}
+    row = {
+        "suite": "toy", "ready": False, "rows": 40, "findings": [finding],
+        "duplicate_groups": [{"size": 9, "texts": ["one & the same", "one and the same"]}],
+        "leaks": [{"place": "t.jsonl:4", "suite": "toy", "case": "c1", "kind": "exact",
+                   "row_text": "a leaked row", "case_text": "a leaked case"}],
+        "near_duplicates": 8, "estimates": {"near_duplicate_rate": {"low": 0.1, "high": 0.3, "kind": "rate"}},
+    }  # fmt: skip
+    folder = write_run(tmp_path / "r", [TOY], sections={"diversity": [row]})
+    words = text_of(page_of(folder))
+    for expected in (
+        "The rows of toy are not ready", "one row leaked", "1 leak into a suite", "a leaked row",
+        "a leaked case", "9 rows", "one & the same", "8 (10.0 to 30.0 %)",
+    ):  # fmt: skip
+        assert expected in words
+    assert "<code>rung data toy</code>" in page_of(folder)
+
+
+def test_a_stale_pilot_is_drawn_and_said_to_be_no_evidence(tmp_path: Path) -> None:
+    trainings = [{"rows": n, "seed": 0, "passed": n / 10, "cases": 100} for n in (100, 400)]
+    row = {"suite": "toy", "stale": ["cases"], "trainings": trainings, "many_shot": []}
+    folder = write_run(tmp_path / "r", [TOY], sections={"pilots": [row]})
+    words = text_of(page_of(folder))
+    assert "This pilot is stale (cases changed since)" in words
+    assert "toy: 400 rows passed 40.0 %" in words
+
+
+def test_another_rubric_or_judge_is_a_change_of_the_judge(tmp_path: Path) -> None:
+    def versioned(name: str, version: str) -> Path:
+        folder = write_run(tmp_path / name, [TOY])
+        document = read_document(folder)
+        document["suites"][0]["metrics"] = dict.fromkeys(TOY.metrics, version)
+        write_document(folder, document)
+        return folder
+
+    old, new = (
+        versioned("20260101-000000-a", "fff-aaa-ccc"),
+        versioned("20260102-000000-b", "fff-bbb-ccc"),
+    )
+    factors = {f.title: f for f in changes(read_run(new), read_run(old)).factors}
+    assert factors["Judge"].look == "changed"
+    assert "rubric of toy" in factors["Judge"].note
+    assert factors["Metrics"].look == "same"

@@ -20,8 +20,12 @@ FACTORS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Corpus and index", ("corpus", "retriever", "index", "chunk", "rerank")),
     ("Decoding", ("decoding", "temperature", "max_", "top_", "seed", "stop", "json_schema")),
     ("Judge", ("judge", "rubric")),
+    ("Training data", ("training", "data", "recipe", "peft", "trainer")),
+    ("Template", ("template", "chat_template")),
     ("Code", ("code", "callable", "kind", "outputs", "tools", "moderation")),
 )
+OTHER = "Settings"
+JUDGED = ("rubric", "judge")  # what follows the function in the version of a judged metric
 MAX_DIFF = 60  # lines of one prompt's diff
 
 
@@ -117,12 +121,10 @@ def _inputs(run: RunData, before: RunData) -> Iterator[Factor]:
         value=f"changed in {', '.join(moved)}" if moved else "the same",
         note=note,
     )
-    edited = [
-        f"{name}: {metric}"
-        for name in shared
-        for metric, version in _versions(run, name).items()
-        if _versions(before, name).get(metric, version) != version
-    ]
+    edited, judges = _edited_metrics(run, before, shared)
+    if judges:
+        note = "; ".join(judges)
+        yield Factor(title="Judge", look="changed", value="changed", note=note)
     yield Factor(
         title="Metrics",
         look="changed" if edited else "same",
@@ -131,16 +133,33 @@ def _inputs(run: RunData, before: RunData) -> Iterator[Factor]:
     )
 
 
+def _edited_metrics(
+    run: RunData, before: RunData, shared: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Name metrics whose function changed, and judged ones whose rubric or judge did."""
+    edited, judges = [], []
+    for name in shared:
+        for metric, version in _versions(run, name).items():
+            now = str(version).split("-")
+            then = str(_versions(before, name).get(metric, version)).split("-")
+            if now[0] != then[0] or len(now) != len(then):
+                edited.append(f"{name}: {metric}")
+            elif now != then:
+                moved = [w for w, a, b in zip(JUDGED, now[1:], then[1:], strict=False) if a != b]
+                judges.append(f"{listed(moved)} of {name}: {metric}")
+    return edited, judges
+
+
 def _versions(run: RunData, suite: str) -> Mapping[str, Any]:
     versions = run.suites[suite].info.get("metrics")
     return versions if isinstance(versions, Mapping) else {}
 
 
 def _systems(parts: Sequence[Part], run: RunData, before: RunData) -> Iterator[Factor]:
-    by_factor: dict[str, set[str]] = {title: set() for title, _ in FACTORS}
+    by_factor: dict[str, set[str]] = {title: set() for title in (*(t for t, _ in FACTORS), OTHER)}
     for system, part, _, _ in parts:
         by_factor[_factor_of(part)].add(system)
-    for title, _ in FACTORS:
+    for title in by_factor:
         systems = sorted(by_factor[title])
         if systems:
             yield Factor(title=title, look="changed", value="changed", note=f"of {listed(systems)}")
@@ -157,7 +176,7 @@ def _factor_of(part: str) -> str:
     for title, beginnings in FACTORS:
         if part.startswith(beginnings):
             return title
-    return "Decoding"
+    return OTHER
 
 
 def _surroundings(run: RunData, before: RunData) -> Iterator[Factor]:

@@ -244,10 +244,14 @@ def bar(value: float, most: float, label: str) -> Markup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveData:
-    """A learning curve: measured dots, their mean, a forecast (x, median, low, high), and axes."""
+    """A learning curve: measured dots, their mean, a forecast (x, median, low, high), and axes.
+
+    Rings are another way to the same end, beside the curve.
+    """
 
     label: str
     dots: tuple[Point, ...]
+    rings: tuple[Point, ...]
     line: tuple[Point, ...]
     forecast: tuple[tuple[float, float, float, float], ...]
     ticks: tuple[tuple[float, str], ...]
@@ -278,6 +282,11 @@ def curve(data: CurveData, across: Scale, up: Scale) -> Markup:
         y = f"{100 - up.share(data.target):.2f}%"
         line(root, "tgt", x1=0, x2="100%", y1=y, y2=y)
         words(root, f"target {100 * data.target:.0f} %", "lbl halo", x=6, y=y, dy=-6)
+    if len(data.rings) > 1:
+        path(root, "line", [spot(x, y) for x, y in data.rings])
+    for x, value in data.rings:
+        place = {"cx": across.at(x), "cy": f"{100 - up.share(value):.2f}%"}
+        ET.SubElement(root, "circle", {"class": "ho", "r": "4"} | place)
     for x, value in data.dots:
         place = {"cx": across.at(x), "cy": f"{100 - up.share(value):.2f}%"}
         ET.SubElement(root, "circle", {"class": "dt", "r": "4"} | place)
@@ -301,7 +310,7 @@ def scatter(spots: Sequence[Spot], label: str) -> Markup:
     up = _padded([spot.y for spot in spots])
     for spot in spots:
         place = {"cx": across.at(spot.x), "cy": f"{100 - up.share(spot.y):.2f}%"}
-        radius = "3.5" if spot.look.startswith("k") else "6"
+        radius = "3.5" if spot.look.startswith("k") else "2" if spot.look == "q" else "6"
         circle = ET.SubElement(root, "circle", {"class": spot.look, "r": radius} | place)
         ET.SubElement(circle, "title").text = visible(spot.title)
     return finished(root)

@@ -13,6 +13,8 @@ METHODS = {
     "worst-case": "worst-case bounds",
 }
 
+PAIRED = {"t test, t": "Student's t on the cases' differences"}
+
 
 def paragraphs(run: RunData, before: RunData | None) -> list[str]:
     """Return the footer, a paragraph each for estimates, differences, gates and provenance."""
@@ -43,7 +45,7 @@ def _estimates(run: RunData) -> str:
 
 def _differences(run: RunData) -> str:
     methods = list(dict.fromkeys(row.get("method") or "" for row in run.rows("comparisons")))
-    named = [method for method in methods if method]
+    named = [PAIRED.get(method, method) for method in methods if method]
     return f"Differences between systems are paired by case: {listed(named)}." if named else ""
 
 

@@ -32,7 +32,7 @@ from harness.report.changes import changes
 from harness.report.data import RunData
 from harness.report.payload import Payload, pack
 from harness.report.verdicts import action_words
-from harness.report.wording import counted, glyph, phrase
+from harness.report.wording import coded, counted, glyph, phrase
 
 SCRIPTS = ("text.js", "diff.js", "payload.js", "list.js", "drawer.js", "report.js")
 TEMPLATE = "report.html.j2"
@@ -71,6 +71,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "glyph": glyph,
+        "coded": coded,
         "phrase": phrase,
         "counted": counted,
         "action_words": action_words,
@@ -101,7 +102,7 @@ def view(run: RunData, before: RunData | None, flipped: Sequence[flips.Flip]) ->
     cards, rivals = ladders.cards(run), flips.rivals(run)
     past = history.trends(run, before)
     sliced, reasons, sets = slices.groups(run), causes.groups(run), datasets.datasets(run)
-    reliable, spent, held = reliability.rows(run), costs.rows(run), judges.rows(run)
+    spent, held = costs.rows(run), judges.rows(run)
     found: dict[str, Any] = {
         "head": heading.heading(run, before),
         "cards": cards,
@@ -127,7 +128,7 @@ def view(run: RunData, before: RunData | None, flipped: Sequence[flips.Flip]) ->
             "axis": ladders.percent_axis(),
         },
         "causes": {"groups": reasons, "finding": causes.finding(reasons)},
-        "reliability": {"rows": reliable, "finding": reliability.finding(reliable)},
+        "reliability": reliability.section(run),
         "judges": {
             "rows": held,
             "differences": judges.differences(run),

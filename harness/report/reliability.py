@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from harness.report import charts
-from harness.report.data import ERRORED, MISSED, NOT_RUN, PASSED, UNSCORED, RunData, SuiteData
+from harness.report.data import (
+    ERRORED,
+    MISSED,
+    NOT_RUN,
+    PASSED,
+    UNSCORED,
+    RunData,
+    SuiteData,
+    inside,
+)
 from harness.report.wording import counted, listed, percent
+
+MOST = 8  # systems shown before they are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +37,7 @@ class Reliability:
     not_run: int
     retried: int
     flaky: int | None  # cases that passed and missed; None with one epoch
+    always: str  # the share of cases passed in every epoch
     cached: str
     bar: Markup
 
@@ -32,11 +45,38 @@ class Reliability:
     def lost(self) -> int:
         return self.errored + self.unscored + self.not_run
 
+    @property
+    def notable(self) -> bool:
+        """Whether there is anything to see but noughts."""
+        return bool(self.lost or self.retried or self.flaky)
+
+
+def _always(run: RunData, suite: SuiteData, system: str) -> str:
+    """How many cases of the first deciding metric were passed in every epoch."""
+    decides = list(suite.info.get("decides") or ()) or list(suite.metrics[:1])
+    for row in run.of_suite("repeated", suite.name):
+        if row["system"] == system and row["metric"] == decides[0]:
+            return percent(inside(row, "pass_hat_k", "value"))
+    return "–"
+
 
 def rows(run: RunData) -> list[Reliability]:
     """Build the table, a row for each system of each suite."""
     found = [_row(run, suite, s) for suite in run.suites.values() for s in suite.systems]
     return sorted(found, key=lambda row: (-row.lost, not row.champion))
+
+
+def section(run: RunData) -> dict[str, Any]:
+    """Build what the template shows: what is worth a look first, the noughts when asked for."""
+    found = rows(run)
+    worth = [row for row in found if row.notable]
+    return {
+        "rows": found,
+        "finding": finding(found),
+        "shown": worth[:MOST],
+        "folded": worth[MOST:] + [row for row in found if not row.notable],
+        "repeated": any(row.always != "–" for row in found),
+    }
 
 
 def finding(found: list[Reliability]) -> str:
@@ -79,6 +119,7 @@ def _row(run: RunData, suite: SuiteData, system: str) -> Reliability:
         not_run=not_run,
         retried=usage.get("retried") or 0,
         flaky=_flaky(states) if suite.epochs > 1 else None,
+        always=_always(run, suite, system),
         cached=percent((usage.get("cached") or 0) / outputs, digits=0) if outputs else "–",
         bar=charts.stacked(parts, f"{good} scored, {unscored} unscored, {errored} errored"),
     )

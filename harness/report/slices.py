@@ -13,7 +13,7 @@ from harness.report.data import RunData, SuiteData
 from harness.report.ladders import deciding_metrics
 from harness.report.wording import percent, sentence, span
 
-MOST_TAGS = 14  # of a suite
+MOST_TAGS = 8  # of a suite
 LEAST_CASES = 10  # below this a tag's rate is no finding
 
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from harness.design import GLYPHS
+from markupsafe import Markup, escape
+
+from harness.design import GLYPHS, visible
 
 NONE = "–"
 MINUS = "−"
@@ -31,6 +33,21 @@ def phrase(word: str) -> str:
     if word == "fine_tuned":
         return "fine-tuned"
     return word.replace("_to_gpu", " to GPU").replace("_rag", " RAG").replace("_", " ")
+
+
+def coded(text: str) -> Markup:
+    """Set what stands between backticks as code; everything is escaped first.
+
+    >>> str(coded("run `rung data` <now>"))
+    'run <code>rung data</code> &lt;now&gt;'
+    """
+    pieces = visible(text).split("`")
+    if len(pieces) % 2 == 0:
+        return escape(visible(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece)
+        for i, piece in enumerate(pieces)
+    )
 
 
 def glyph(state: str) -> str:
