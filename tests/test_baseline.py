@@ -198,6 +198,21 @@ class TestComparing:
         assert "no run is blessed yet" in told(call("compare", "baseline", "latest"))
 
 
+class TestARunAgainstIt:
+    def test_a_name_that_is_no_run_ends_before_anything_is_asked(self, ran: SampleProject) -> None:
+        result = ran.run("--baseline", "latst")
+        assert result.ret == 4
+        result.stderr.fnmatch_lines(["*there is no run 'latst'*", "*Did you mean 'latest'?*"])
+
+    def test_a_damaged_one_is_told_before_anything_is_asked(self, ran: SampleProject) -> None:
+        call("bless", "latest")
+        (ran.folder / "reports" / "baseline" / "run.json").write_text("<<<<<<< ours")
+        result = ran.run()
+        assert result.ret == 4
+        result.stderr.fnmatch_lines(["*run.json*this run is damaged*"])
+        assert ran.run("--baseline", "none").ret == 0
+
+
 class TestThePage:
     def test_compares_with_the_run_that_baseline_named(self, ran: SampleProject) -> None:
         first = ran.latest.name

@@ -28,6 +28,10 @@ class Baseline:
         self._store = store
         self._differences: dict[str, Comparability | None] = {}
 
+    def check(self) -> None:
+        """Read it before anything is asked: a run that cannot be compared would be lost at its end."""
+        _ = self.document
+
     @cached_property
     def document(self) -> Document | None:
         """Return run.json of the baseline."""

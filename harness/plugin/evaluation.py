@@ -62,6 +62,8 @@ class Evaluation:
                 self.fingerprint(spec)  # a file that a system names and that is not there
         self._check_systems()
         self.baseline = Baseline(self._option("baseline"), self.store)
+        if self.catalogue.suites and not config.option.collectonly:
+            self.baseline.check()
         judges = Judges(self.run)
         judging = Judging(
             again=SecondLook(
