@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -87,6 +88,36 @@ def test_tagging_misses_changes_what_the_verdict_says(project_with_misses) -> No
     assert (after["action"], after["row"]) == ("climb_to_rag", "7")
     assert after["evidence"]["misses"]["causes"] == {"missing_fact": 55}
     assert after["evidence"]["misses"]["system"] == "ten"
+
+
+def test_pressing_the_digit_of_missing_fact_on_the_page_changes_the_verdict(
+    project_with_misses,
+) -> None:
+    testclient = pytest.importorskip("starlette.testclient")
+    label_desk = pytest.importorskip("harness.desk.label_desk")
+    from harness.desk.door import Door
+    from harness.desk.outputs import RunOutputs
+
+    project = project_with_misses
+    with_effort(project)
+    assert verdict(project)["action"] == "collect_data"
+    options = label_desk.Options(evals=project.evals, suite="toy", system="ten")
+    desk = label_desk.LabelDesk(RunOutputs(project.latest), options)
+    home = "http://127.0.0.1:8123"
+    app = Door(label_desk.label_app(desk), tokens={"token": "ana"}, port=8123)
+    browser = testclient.TestClient(app, base_url=home, follow_redirects=False)
+    browser.get("/?token=token")
+    place = 0
+    for _ in range(55):
+        shown = browser.get(f"/item?suite=toy&system=ten&order=misses&place={place}").text
+        said = {
+            "suite": "toy", "system": "ten", "order": "misses", "place": str(place),
+            "hash": re.search(r'data-hash="(\w+)"', shown)[1],
+            "label": "wrong", "tag": "missing_fact",
+        }  # fmt: skip
+        place = browser.post("/answer", json=said, headers={"origin": home}).json()["next"]
+    assert "enough causes are known" in browser.get("/progress?suite=toy&system=ten").text
+    assert verdict(project)["action"] == "climb_to_rag"
 
 
 def test_the_next_run_hears_of_the_tags_as_well(project_with_misses) -> None:
