@@ -169,7 +169,7 @@ def test_every_size_is_judged_by_the_suite_and_against_its_own_prompt(piloted):
 def test_the_curve_is_said_in_words_and_never_beyond_four_times_the_pilot(piloted):
     said = piloted[2][1].output
     assert "8 rows: 20 %" in said
-    assert "No claim is made beyond 64 rows." in said
+    assert "No claim is made beyond 64 rows;" in said
     assert "general skills before and after were not measured" in said
 
 

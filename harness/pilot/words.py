@@ -54,7 +54,10 @@ def _forecast(points: list[Mapping[str, Any]], target: float) -> Iterator[str]:
             f"({percent(expected.low)} to {percent(expected.high)} in four of five trainings); "
             f"{percent(target)} is reached with probability {posterior.reaches(target, rows):.2f}"
         )
-    yield f"  {_more(posterior, target)} No claim is made beyond {REACH * posterior.last:,} rows."
+    yield (
+        f"  {_more(posterior, target)} No claim is made beyond {REACH * posterior.last:,} rows; a curve "
+        f"that takes off or turns down after {posterior.last:,} is not foreseen."
+    )
 
 
 def _more(posterior: Posterior, target: float) -> str:
