@@ -22,6 +22,23 @@ def figures(tmp_path_factory):
     return {(row["section"], row["what"]): row for row in rows}
 
 
+def test_the_readme_quotes_the_stored_figures():
+    from benchmarks.statistics.figures import Figure
+    from benchmarks.statistics.quote import quote, quoted_in
+
+    stored = json.loads((ROOT / "benchmarks/statistics/figures.json").read_text())
+    assert stored["scale"] == 1
+    found = [Figure(**{k: v for k, v in row.items() if k != "agrees"}) for row in stored["figures"]]
+    page = (ROOT / "README.md").read_text("utf-8")
+    assert quoted_in(page, quote(found)) == page
+
+
+def test_a_small_loss_everywhere_is_found_by_the_look_at_all_suites(figures):
+    found = of(figures, "8 suites looked at as one", "a loss of 5")
+    assert len(found) == 2
+    assert all(f["value"] > 0.8 for f in found)
+
+
 def of(figures, section, what=""):
     return [f for (s, w), f in figures.items() if s.startswith(section) and what in w]
 

@@ -1,7 +1,8 @@
-"""Simulate the statistics with known truth and write the table that the documentation quotes.
+"""Simulate the statistics with known truth and write the table that the project's README quotes.
 
-python -m benchmarks.statistics                      # writes README.md and figures.json here
+python -m benchmarks.statistics                       # README.md and figures.json here, and the quote
 python -m benchmarks.statistics --scale 0.05 --out F  # a quick version, elsewhere
+python -m benchmarks.statistics --render              # the pages again, from figures.json
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import numpy as np
 
 from benchmarks.statistics import builds, intervals, pairs, rankings
 from benchmarks.statistics.figures import Figure
+from benchmarks.statistics.quote import quote, quoted_in
 from benchmarks.statistics.table import readme
 from harness.comparison import compare_all
 from harness.statistics import Outcomes
 
 Section = Callable[[np.random.Generator, float], list[Figure]]
 
+HERE = Path(__file__).parent
 SEED = 2026
 MILLION = "A full comparison of 1 000 000 cases"
 
@@ -47,7 +50,7 @@ def million(rng: np.random.Generator, scale: float) -> list[Figure]:
 
 
 SECTIONS: tuple[Section, ...] = (  # the longest first, so that two workers end together
-    builds.alarms_400, builds.alarms_200, builds.stored_baseline, builds.detection, builds.epochs, pairs.paired_power,
+    builds.alarms_400, builds.alarms_200, builds.stored_baseline, builds.together, builds.detection, builds.epochs, pairs.paired_power,
     pairs.long_run, pairs.until_decided, intervals.judge_correction, rankings.rankings,
     intervals.clustered_pairs, builds.usual_gates, intervals.clustered_coverage, pairs.target,
     pairs.sample_sizes, intervals.rate_coverage, intervals.floor_gate,
@@ -56,7 +59,7 @@ ORDER = (
     intervals.rate_coverage, intervals.clustered_coverage, intervals.clustered_pairs,
     pairs.paired_power, pairs.sample_sizes, pairs.long_run, pairs.until_decided, pairs.target,
     intervals.floor_gate, builds.usual_gates, builds.alarms_200, builds.alarms_400,
-    builds.stored_baseline, builds.detection, builds.epochs, intervals.judge_correction, rankings.rankings,
+    builds.stored_baseline, builds.together, builds.detection, builds.epochs, intervals.judge_correction, rankings.rankings,
 )  # fmt: skip
 
 
@@ -85,7 +88,7 @@ def main() -> None:
     """Measure, or read what was measured, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full replicates")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--render", action="store_true", help="write the page from figures.json")
     options = parser.parse_args()
     stored = options.out / "figures.json"
@@ -102,6 +105,9 @@ def main() -> None:
     ]
     page = readme(found, machine=document["machine"], scale=document["scale"])
     (options.out / "README.md").write_text(page)
+    if options.out == HERE:
+        front = HERE.parents[1] / "README.md"
+        front.write_text(quoted_in(front.read_text("utf-8"), quote(found)), "utf-8")
 
 
 if __name__ == "__main__":

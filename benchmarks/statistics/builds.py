@@ -118,6 +118,38 @@ def _against_stored(
     return unchanged_pvalue(Strata.of(rng.binomial(3, now), 3, stored, 5))
 
 
+TOGETHER = f"{SUITES} suites looked at as one, against stored epochs, once a build"
+
+
+def together(rng: np.random.Generator, scale: float) -> list[Figure]:
+    """Series of unchanged builds with an alarm, and a small loss in every suite that is found."""
+    series, repeats = max(2, int(60 * scale)), max(20, int(300 * scale))
+    found = []
+    for n, flips in ((200, 0.19), (400, 0.11)):
+        alarmed = 0
+        for _ in range(series):
+            rates = np.concatenate([case_rates(rng, n, flips) for _ in range(SUITES)])
+            stored = rng.binomial(5, rates)
+            alarmed += any(
+                unchanged_pvalue(Strata.of(rng.binomial(1, rates), 1, stored, 5))
+                <= RULE.stored_alpha
+                for _ in range(BUILDS)
+            )
+        name = f"n {n}, flips {flips}"
+        what = f"{name}: series of {BUILDS} unchanged builds with any alarm"
+        found.append(share(TOGETHER, what, alarmed, series))
+        for drop in (0.02, 0.03, 0.05):
+            caught = 0
+            for _ in range(repeats):
+                rates = np.concatenate([case_rates(rng, n, flips) for _ in range(SUITES)])
+                now = rng.binomial(1, rates * (1 - drop / 0.8))
+                strata = Strata.of(now, 1, rng.binomial(5, rates), 5)
+                caught += unchanged_pvalue(strata) <= RULE.stored_alpha
+            what = f"{name}: a loss of {100 * drop:.0f} points in every suite, found"
+            found.append(share(TOGETHER, what, caught, repeats))
+    return found
+
+
 USUAL = (
     "The usual gates, 8 suites x 200 cases, nothing changed: builds with an alarm (flips .11, .19)"
 )
