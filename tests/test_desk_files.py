@@ -236,13 +236,19 @@ class TestWhatLabelsFeed:
     def test_labels_of_other_answers_and_of_cases_gone_are_counted(
         self, outputs: RunOutputs, tmp_path: Path
     ) -> None:
-        labels = (label(0), label(1, answer_hash="0" * 12), label(2, case="gone"))
+        labels = (
+            label(0),
+            label(1, answer_hash="0" * 12),
+            label(2, case="gone"),
+            label(3, system="elsewhere"),
+        )
         said = SuiteLabels(suite="support", evals=tmp_path, labels=labels)
         found = count_labels(said, StoredSuite(outputs, "support"))
-        assert (found.labels, found.case_gone, found.answer_changed) == (1, 1, 1)
+        assert (found.labels, found.case_gone, found.answer_changed, found.not_run) == (1, 1, 1, 1)
         assert found.waiting == (
             "labels that do not count here: 1 of cases that left the suite, "
-            "1 of answers that the system does not give now"
+            "1 of answers that the system does not give now, "
+            "1 of outputs that this run does not have"
         )
 
     def test_tags_move_the_share_that_the_verdict_reads(

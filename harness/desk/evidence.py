@@ -80,6 +80,7 @@ class Counted:
     people: tuple[str, ...]
     case_gone: int
     answer_changed: int
+    not_run: int  # outputs that this run does not have
     unread: int
 
     @property
@@ -90,6 +91,7 @@ class Counted:
             for number, what in (
                 (self.case_gone, "of cases that left the suite"),
                 (self.answer_changed, "of answers that the system does not give now"),
+                (self.not_run, "of outputs that this run does not have"),
                 (self.unread, "that cannot be read"),
             )
             if number
@@ -162,13 +164,16 @@ def with_causes(said: SuiteLabels, misses: Iterable[Miss]) -> list[Miss]:
 
 def count_labels(said: SuiteLabels, run: RunOfSuite) -> Counted:
     """Count the labels by whether they are of this run's answers."""
-    gone = sum(label.case not in run.cases for label in said.labels)
-    current = sum(_is_current(label, run) for label in said.labels)
+    kept = [label for label in said.labels if label.case in run.cases]
+    found = [run.answer(label.system, (label.case, label.epoch)) for label in kept]
+    current = sum(_is_current(label, run) for label in kept)
+    not_run = found.count(None)
     return Counted(
         labels=current,
         people=tuple(sorted({label.who for label in said.labels})),
-        case_gone=gone,
-        answer_changed=len(said.labels) - gone - current,
+        case_gone=len(said.labels) - len(kept),
+        answer_changed=len(kept) - not_run - current,
+        not_run=not_run,
         unread=said.unread,
     )
 

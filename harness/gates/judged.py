@@ -48,6 +48,8 @@ def through_judge(
             conditions = (*conditions, "the judge's errors are not corrected for between batches")
         else:
             judged = _corrected(judged, outcomes, trust.pass_rate, rule)
+            if not outcomes.single:
+                conditions = (*conditions, "labels of one case or group are taken as independent")
     return replace(judged, reason="; ".join((judged.reason, *conditions)))
 
 
