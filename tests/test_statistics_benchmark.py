@@ -22,7 +22,8 @@ def figures(tmp_path_factory):
     return {(row["section"], row["what"]): row for row in rows}
 
 
-def test_the_readme_quotes_the_stored_figures():
+def test_the_readme_quotes_the_stored_figures(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
     from benchmarks.statistics.figures import Figure
     from benchmarks.statistics.quote import quote, quoted_in
 
