@@ -16,7 +16,7 @@ import yaml
 from harness.types import SystemSpec
 from systems.fingerprint import base_identity, fingerprint, is_local
 
-SAMPLE = 400  # rows whose length is counted
+SAMPLE = 128  # rows whose length is counted
 TEMPLATE_TOKENS = 8  # what a chat template adds around a prompt and an answer
 EPOCHS = 3.0  # TRL's own
 
