@@ -290,7 +290,12 @@ def test_progress_is_counted_on_the_page(
     browser: Any, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     write_project(tmp_path)
-    page = open_page(browser, serve("label", "--who", "ana", "--order", "random").addresses["ana"])
+    server = serve("label", "--who", "ana", "--who", "ben", "--order", "random")
+    page = open_page(browser, server.addresses["ana"])
     press(page, "r")
     page.locator("#progress", has_text="49 more").wait_for()
     assert "1 of 30 answered by you" in page.inner_text("#progress")
+    assert "two people" not in page.inner_text("#progress")
+    other = open_page(browser, server.addresses["ben"])
+    press(other, "r")
+    other.locator("#progress", has_text="1 output labelled by two people or more: 1 the").wait_for()

@@ -64,6 +64,7 @@ class LabelDesk:
         self.options = options
         self._lines: dict[Choice, _Line] = {}
         self._books: dict[str, LabelBook] = {}
+        self._suites: dict[str, StoredSuite] = {}
         self._standings: dict[tuple[Choice, str], Standing] = {}
         self._misses: dict[tuple[str, str], list[Miss]] = {}
         self._lock = threading.Lock()  # one thread looks at the misses
@@ -159,11 +160,14 @@ class LabelDesk:
                 self._misses[suite, system] = run_misses(self.outputs, suite, system)
             return self._misses[suite, system]
 
-    def waiting(self, suite: str) -> str | None:
-        """Say which labels of a suite are not of this run's answers."""
-        labels = tuple(self.book(suite).all())
-        said = SuiteLabels(suite=suite, evals=self.options.evals, labels=labels)
-        return count_labels(said, StoredSuite(self.outputs, suite)).waiting
+    def agreement(self, suite: str, labels: Sequence[Label]) -> dict[str, str | None]:
+        """Say how far people agree, and which labels are not of this run's answers."""
+        said = SuiteLabels(suite=suite, evals=self.options.evals, labels=tuple(labels))
+        with self._lock:
+            if suite not in self._suites:
+                self._suites[suite] = StoredSuite(self.outputs, suite)
+            waiting = count_labels(said, self._suites[suite]).waiting
+        return {"agreement": agreement_sentence(labels), "waiting": waiting}
 
     def _key(self, choice: Choice, place: Place) -> Key:
         digest = answer_hash(self.outputs.text(choice.suite, choice.system, place))
@@ -232,7 +236,7 @@ class LabelPages:
 
     async def counts(self, request: Request) -> Response:
         choice = self._desk.choice(request.query_params)
-        # In a thread: the first count looks at every miss, and answers must not wait for it.
+        # In threads: the first count looks at every miss, and answers must not wait for it.
         misses = await run_in_threadpool(self._desk.misses, choice.suite, choice.system)
         book = self._desk.book(choice.suite)
         rows = progress(
@@ -248,9 +252,8 @@ class LabelPages:
             mine=self._desk.standing(choice, who_asks(request)).done,
             of=len(self._desk.line(choice).keys),
             people=book.people(),
-            agreement=agreement_sentence(book.all()),
-            waiting=self._desk.waiting(choice.suite),
             problems=book.problems,
+            **await run_in_threadpool(self._desk.agreement, choice.suite, book.all()),
         )
 
 
