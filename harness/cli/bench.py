@@ -21,8 +21,9 @@ import click
 import systems
 from harness.beside import Beside
 from harness.cases import content_hash
+from harness.cli.subject import Subject
 from harness.cli.workspace import Workspace
-from harness.errors import ConfigError, RungError, nearest
+from harness.errors import RungError
 from harness.pilot import (
     Pilots,
     Training,
@@ -43,89 +44,6 @@ from systems.untrained import training_basis
 
 ORDER = 0  # seed of the order in which nested subsets take the rows
 LOGGED_S = 10.0  # seconds between two lines of progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is piloted: a system of a suite, and the suite of general skills beside it."""
-
-    suite: Suite
-    system: SystemSpec | None  # None: every training was done elsewhere
-    general: Suite | None
-
-    @property
-    def target(self) -> float:
-        """Where the suite wants to get to."""
-        value = self.suite.config.target
-        if value is None:
-            raise ConfigError(
-                "a pilot asks whether a target is reached, and this suite has none",
-                file=self.suite.project.file,
-                key=f"suites.{self.suite.name}.target",
-            )
-        return value
-
-    @property
-    def name(self) -> str:
-        """For folders and the record."""
-        return self.system.name if self.system is not None else self.suite.name
-
-
-def find_subject(workspace: Workspace, name: str, *, tuned_elsewhere: bool = False) -> Subject:
-    """Look up what `rung pilot NAME` means: a system with a recipe, or a suite that has one.
-
-    Raises
-    ------
-    ConfigError
-        It is neither, or the suite has nothing to train.
-    """
-    project = workspace.project()
-    suites = {suite.name: suite for suite in workspace.catalogue().suites.values()}
-    if name in suites:
-        suite = suites[name]
-        named = [spec for spec in suite.systems if "recipe" in spec.options]
-        own = [s for s in project.systems.values() if "recipe" in s.options and _trains(s, suite)]
-        system = next(iter((*named, *own)), None)
-    elif name in project.systems:
-        system = project.systems[name]
-        suite = _suite_of(system, suites)
-    else:
-        raise ConfigError(
-            f"'{name}' is no suite and no system. {nearest(name, [*suites, *project.systems])}"
-        )
-    if tuned_elsewhere:
-        system = None
-    elif system is None or "recipe" not in system.options:
-        raise ConfigError(
-            f"no system of '{suite.name}' names a recipe: there is nothing to train",
-            file=project.file,
-            key="systems",
-            hint=f"Add {suite.name}-lora: {{kind: fine_tuned, model: ..., prompt: ..., recipe: FILE.yaml}}, "
-            "or say --import SIZE=SYSTEM for systems that were tuned elsewhere.",
-        )
-    return Subject(suite=suite, system=system, general=suites.get(suite.config.retained or ""))
-
-
-def _trains(spec: SystemSpec, suite: Suite) -> bool:
-    """Whether a system's recipe trains on the suite's training rows."""
-    training = suite.config.training
-    return training is not None and read_recipe(spec).data == (spec.folder / training).resolve()
-
-
-def _suite_of(system: SystemSpec, suites: Mapping[str, Suite]) -> Suite:
-    """The suite that a system is trained for: whose rows it trains on, else that it is judged in."""
-    if "recipe" in system.options:
-        for suite in suites.values():
-            if _trains(system, suite):
-                return suite
-    for suite in suites.values():
-        if system in suite.systems and suite.config.target is not None:
-            return suite
-    raise ConfigError(
-        f"no suite with a target judges '{system.name}' or names its training rows",
-        key=f"systems.{system.name}",
-        hint="Name the suite: rung pilot SUITE.",
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +122,16 @@ class Bench:
         self.say(f"    passes {passed:g} of {cases} cases ({passed / cases:.0%})")
 
     @property
+    def cheap(self) -> list[SystemSpec]:
+        """The prompt and RAG systems that compete with tuning."""
+        suite = self.subject.suite
+        return [
+            s
+            for s in suite.systems
+            if s.rung in ("prompt", "rag") and not _oracle(s) and s.name not in suite.project.probes
+        ]
+
+    @property
     def general_base(self) -> SystemSpec | None:
         """The prompt system on general skills that tuning is compared with."""
         general, spec = self.subject.general, self.subject.system
@@ -231,18 +159,16 @@ class Bench:
         """Judge what the trainings are compared with, and put everything together."""
         suite, general = self.subject.suite, self.subject.general
         spec = self.subject.system or next(iter(trained.values()))
-        own = with_model_of(spec, suite.systems)
+        own = with_model_of(spec, self.cheap)
         examples = {many.name: k for k, many in self._many_shot(own, shots)}
-        cheap = [s for s in suite.systems if s.rung in ("prompt", "rag") and not _oracle(s)]
-        cheap = [s for s in cheap if s.name not in suite.project.probes]
-        runs = self._compared(own, cheap, shots, trained)
+        runs = self._compared(own, shots, trained)
         scored = read_scored(runs, suite.name)
         skilled = [f"{t.name}-general" for t in trained if t.rows == max(t.rows for t in trained)]
         base = self.general_base
         pilots = Pilots(
             trained={training: s.name for training, s in trained.items()},
-            prompts=[s.name for s in own if s.name not in suite.project.probes],
-            cheap=[s.name for s in cheap],
+            prompts=[s.name for s in own],
+            cheap=[s.name for s in self.cheap],
             many_shot={k: name for name, k in examples.items()},
             general=skilled if base is not None and self.subject.system is not None else (),
             general_base=base.name if base is not None else None,
@@ -257,7 +183,7 @@ class Bench:
         self, prompts: Sequence[SystemSpec], shots: Sequence[int]
     ) -> list[tuple[int, SystemSpec]]:
         """The same prompt with more and more training rows in it."""
-        shown = [s for s in prompts if "examples" in s.options and not s.name.startswith("many-")]
+        shown = [s for s in prompts if "examples" in s.options]
         if not shown or self.subject.system is None or not shots:
             return []
         recipe = read_recipe(self.subject.system)
@@ -267,7 +193,6 @@ class Bench:
     def _compared(
         self,
         own: Sequence[SystemSpec],
-        cheap: Sequence[SystemSpec],
         shots: Sequence[int],
         trained: Mapping[Training, SystemSpec],
     ) -> list[Path]:
@@ -275,7 +200,7 @@ class Bench:
         self.say("what it is compared with: prompts, many-shot prompts, general skills")
         suite, general = self.subject.suite, self.subject.general
         beside = {suite.name: [many for _, many in self._many_shot(own, shots)]}
-        named = {s.name: s for s in (*own, *cheap)}
+        named = {s.name: s for s in self.cheap}
         extra = [s for s in trained.values() if self.subject.system is None]
         beside[suite.name] += [s for s in extra if s not in suite.systems]
         if general is not None and self.general_base is not None:
@@ -342,7 +267,7 @@ class Bench:
         document = json.loads(beside.read_text("utf-8"))
         named = [spec["name"] for specs in document["suites"].values() for spec in specs]
         if beside.parent.name == "compared":
-            named += [s.name for s in self.subject.suite.systems if s.rung in ("prompt", "rag")]
+            named += [s.name for s in self.cheap]
             named += [self.general_base.name] if self.general_base is not None else []
         files = [
             str(s.file)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.cli.bench import Subject, find_subject
+from harness.cli.subject import Subject, find_subject
 from harness.cli.workspace import Workspace
 from harness.config import Project
 from harness.economics import read_prices

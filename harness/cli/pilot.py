@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from harness.cli.bench import Bench, find_subject
+from harness.cli.bench import Bench
+from harness.cli.subject import find_subject
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError
 from harness.pilot import (
