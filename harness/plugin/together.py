@@ -20,6 +20,8 @@ def look_together(runs: Sequence[SuiteRun], baseline: Baseline) -> dict[str, Any
     Of each suite it takes the champion and the pass/miss metrics that are gated against the baseline:
     a case passes when all of them hold.
     """
+    if baseline.document is None:
+        return None
     from harness.gates import Rule, compare_together
     from harness.statistics.outcomes import Outcomes
 
