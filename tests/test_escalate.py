@@ -177,6 +177,15 @@ class TestFolder:
         (spec,) = judged["suites"]["query"]
         assert spec["options"]["adapter"] == f"../../out/{stages[-1]}"
 
+    def test_a_whole_model_is_judged_as_a_model_of_its_own(self, project, job, tmp_path):
+        whole = replace(job, recipe={**job.recipe, "peft": None})
+        judged = json.loads(
+            (write_job(tmp_path / "job", whole, project) / "judged.json").read_text()
+        )
+        (spec,) = judged["suites"]["query"]
+        assert spec["model"]["source"] == "../../out/sft"
+        assert "adapter" not in spec["options"]
+
     def test_a_model_that_needs_several_gpus_is_split_over_them(self, project, job, tmp_path):
         needs = {
             "tuning": "lora", "gpu": "h100-80gb", "gpus": 4, "hours": 9.0, "gpu_hours": 36.0,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.resources import files
@@ -139,28 +139,29 @@ def _recipe(job: Job) -> str:
 def _write_judged(folder: Path, job: Job) -> None:
     """The file of `--beside`: the result as one more system of its suites."""
     last = job.stages[-1]
-    suites = {job.suite: (_judged(job.system, f"out/{last}", folder),)}
+    suites = {job.suite: (_judged(job, job.system, f"out/{last}"),)}
     if job.general is not None:
         suite, spec = job.general
-        suites[suite] = (_judged(spec, f"out/{last}-general", folder),)
+        suites[suite] = (_judged(job, spec, f"out/{last}-general"),)
     file = folder / "judged.json"
     write_beside(file, Beside(suites=suites))
-    document = json.loads(file.read_text("utf-8"))
-    for entries in document["suites"].values():
-        for entry in entries:
-            entry["folder"] = "project/evals"  # relative to the file: the folder may be moved
-    _write_json(file, document)
 
 
-def _judged(spec: SystemSpec, adapter: str, folder: Path) -> SystemSpec:
+def _judged(job: Job, spec: SystemSpec, out: str) -> SystemSpec:
+    """A system with what the job trains; paths are relative, for the folder may be moved."""
     options = {k: v for k, v in spec.options.items() if k not in ("recipe", "variant")}
+    model = spec.model
+    if job.recipe.get("peft") is not None:
+        options["adapter"] = f"../../{out}"
+    elif model is not None:
+        model = replace(model, source=f"../../{out}")
     return SystemSpec(
         name=spec.name,
         kind="fine_tuned",
         rung="fine_tuned",
-        folder=folder / "project" / "evals",
-        model=spec.model,
-        options={**options, "adapter": f"../../{adapter}"},
+        folder=Path("project/evals"),
+        model=model,
+        options=options,
         encoder=spec.encoder,
     )
 
