@@ -13,7 +13,7 @@ from systems.answers import unusable
 
 
 class RecordedSystem:
-    """Answers each case with the line of a JSONL file that has its id.
+    """Answers each case with the line of a JSONL file, or the row of a Parquet file, that has its id.
 
     A line is `{"id", "output"}`, and where known `epoch, latency_s, usage, tool_calls, passages,
     finish_reason, refused, prompt, error`. A line without `epoch` answers every epoch that has no
@@ -91,7 +91,10 @@ def _parse(record: Mapping[str, Any], epoch: int) -> Output:
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Read a JSONL file line by line, each line checked."""
+    """Read a file row by row, each row checked."""
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet_records(path)
+        return
     try:
         file = path.open("rb")
     except OSError as error:
@@ -103,6 +106,22 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, _record(path, number, raw)
 
 
+def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=4096):
+                for row in batch.to_pylist():
+                    number += 1
+                    record = {k: v for k, v in row.items() if v is not None or k == "output"}
+                    yield number, _checked(path, number, record)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ConfigError(f"not a Parquet file: {error}", file=path) from error
+
+
 def _record(path: Path, number: int, raw: bytes) -> dict[str, Any]:
     try:
         record = json.loads(raw.decode("utf-8"))
@@ -111,6 +130,10 @@ def _record(path: Path, number: int, raw: bytes) -> dict[str, Any]:
         raise ConfigError(message, file=path, line=number) from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(f"not JSON: {error}", file=path, line=number) from error
+    return _checked(path, number, record)
+
+
+def _checked(path: Path, number: int, record: Any) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise ConfigError('expected an object {"id": text, "output": text}', file=path, line=number)
     if "output" not in record and "error" not in record:

@@ -291,3 +291,28 @@ def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.delitem(__import__("sys").modules, "systems.on_ray")
     with pytest.raises(MissingExtraError, match=r"rung\[ray\]"):
         systems.resolve("systems.on_ray:load_on_ray", feature="--engine ray", extra="ray")
+
+
+def test_a_suite_on_ray_is_the_suite_here_and_fills_the_same_cache(project, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    project.suite(
+        "def test_right(case, output):\n    assert output.text == case.input.upper()\n",
+        systems={"a": {f"c{i}": "" for i in range(30)}},
+    )
+    project.write("evals/app.py", APP)
+    system = (
+        "{kind: python, callable: 'app:answer', engine: {replicas: 2, num_cpus: 0.5, batch: 8}}"
+    )
+    project.write("evals/rung.yaml", f"systems:\n  a: {system}\n")
+
+    def run(*arguments):
+        assert project.run_outside("-q", *arguments).ret == 0
+        document = project.document()
+        return document["counts"], document["estimates"], document["systems"]
+
+    on_cluster = run("--engine", "ray")
+    cached = run()
+    assert on_cluster[0]["generated"] == cached[0]["cached"] == 30
+    assert on_cluster[1:] == cached[1:]
+    here = run("--fresh")
+    assert here == on_cluster

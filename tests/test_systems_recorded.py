@@ -36,6 +36,33 @@ def test_each_case_gets_the_output_with_its_id(answers):
     assert all(out.error is None for out in outs.values())
 
 
+def test_a_parquet_file_holds_the_same_outputs(answers, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"id": "a", "output": "A", "latency_s": 0.5, "error": None},
+        {"id": "b", "output": None, "latency_s": None, "error": "timed out"},
+        {"id": "c", "output": None, "latency_s": None, "error": None},
+    ]
+    table = {name: pa.array([row[name] for row in rows]) for name in rows[0]}
+    pq.write_table(pa.table(table), tmp_path / "outputs.parquet")
+    spec = SystemSpec(
+        name="legacy",
+        kind="recorded",
+        rung="prompt",
+        folder=tmp_path,
+        options={"outputs": "outputs.parquet"},
+    )
+    cases = [Case(id=id, input="?") for id in "abc"]
+    assert {o.case_id: o for o in RecordedSystem(spec).generate(cases, epoch=0)} == answers(
+        rows, *"abc"
+    )
+    (tmp_path / "outputs.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(ConfigError, match="not a Parquet file"):
+        list(RecordedSystem(spec).generate(cases, epoch=0))
+
+
 def test_a_case_without_an_output_is_errored(answers):
     assert answers([{"id": "a", "output": "A"}], "z")["z"].error == "no recorded output"
 
