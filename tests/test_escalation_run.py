@@ -1,7 +1,7 @@
 """From a stored run to its verdicts: what passes, what is judged on, what it stands on."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -18,7 +18,9 @@ from harness.escalation import (
     stale_sentence,
     stands_on,
     verdict_rows,
-)
+)from harness.escalation.claims import measured
+from harness.escalation.evidence import PilotPoint
+from harness.forecast import Point
 
 YAML = """
 models:
@@ -258,6 +260,30 @@ def test_a_tuned_system_is_compared_with_its_base_on_general_skills(toy):
     toy.suite("skills", {"zero-shot": states(18, 2), "lora": states(15, 5)})
     retained = toy.evidence().retained
     assert (retained.gained, retained.lost, retained.tied) == (0, 3, 17)
+
+
+def test_a_system_that_was_just_trained_is_asked_general_skills_under_its_own_name(toy):
+    toy.suite("toy", {"few-shot": states(5, 5), "lora": states(9, 1)})
+    toy.suite("skills", {"zero-shot": states(18, 2)})
+    for i in range(20):
+        toy.score("skills", "lora-general", i, "right", "passed" if i < 16 else "missed")
+    retained = toy.evidence().retained
+    assert (retained.gained, retained.lost, retained.tied) == (0, 2, 18)
+
+
+def test_a_pilot_that_a_run_found_stale_is_no_evidence_and_said_to_be(toy):
+    toy.suite("toy", {"few-shot": states(50, 50)})
+    toy.pilots = [{"suite": "toy", "evidence": {"left_out": ["left out: the pilot is stale"]}}]
+    evidence = toy.evidence()
+    assert evidence.pilot is None
+    assert judge(evidence).conditions[0] == "left out: the pilot is stale"
+
+
+def test_clustered_cases_of_a_pilot_count_for_what_they_are_worth():
+    whole = PilotPoint(rows=50, passed=(30.0, 60.0), cases=100)
+    worth = replace(whole, n_effective=20.0)
+    assert measured(whole) == Point(rows=50, passed=(30.0, 60.0), cases=100)
+    assert measured(worth) == Point(rows=50, passed=(6.0, 12.0), cases=20)
 
 
 def test_suites_without_a_target_and_narrowed_runs_get_no_verdict(toy):
