@@ -8,7 +8,6 @@ from typing import Any
 
 from harness.types import Output, Passage, Step, ToolCall, Usage
 
-
 # One encoder for all: `json.dumps` makes a new one at each call that asks for separators.
 _ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 

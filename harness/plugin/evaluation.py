@@ -64,6 +64,11 @@ class Evaluation:
         self.baseline = Baseline(self._option("baseline"), self.store)
         if self.catalogue.suites and not config.option.collectonly:
             self.baseline.check()
+        self._collector = self._collect()
+        self._quiet: dict[Path, bool] = {}
+
+    def _collect(self) -> Collector:
+        """What turns test functions into items, with who judges and who answers them."""
         judges = Judges(self.run)
         judging = Judging(
             again=SecondLook(
@@ -73,18 +78,18 @@ class Evaluation:
             sequential=self._option("until_decided"),
             all_systems=self._option("all_gates"),
         )
-        self._collector = Collector(
+        collector = Collector(
             catalogue=self.catalogue,
             session=self.run,
             judge=judging.judge,
             asking=judges,
-            options=config,
+            options=self.config,
         )
         if self._option("until_decided"):
             self.run.answer = UntilDecided(
-                ask=self.run.answer_all, judging=judging, views=self._collector.views, seed=SEED
+                ask=self.run.answer_all, judging=judging, views=collector.views, seed=SEED
             )
-        self._quiet: dict[Path, bool] = {}
+        return collector
 
     def _option(self, name: str) -> Any:
         return self.config.getoption(f"rung_{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from harness.config import Project, State
@@ -36,10 +37,8 @@ def _present(
     found["metrics"] = digest(versions)
     system = project.systems.get(record["system"])
     if system is not None:
-        try:
+        with suppress(ConfigError):  # a file is gone: what it made is not there to be compared
             found |= training_basis(system, memo=State(project.root).hashes)
-        except ConfigError:
-            pass  # a file is gone: what it made is not there to be compared
     config = project.suites.get(suite["name"])
     rows = record.get("rows_file") or (config.training if config is not None else None)
     if rows is not None and (project.folder / rows).is_file() and "training" in wanted:
