@@ -18,7 +18,8 @@ from harness.escalation import (
     stale_sentence,
     stands_on,
     verdict_rows,
-)from harness.escalation.claims import measured
+)
+from harness.escalation.claims import measured
 from harness.escalation.evidence import PilotPoint
 from harness.forecast import Point
 
