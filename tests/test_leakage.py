@@ -190,6 +190,7 @@ def test_leaked_cases_that_change_nothing_are_told_as_a_condition(project, monke
     verdict = Leaky(project, monkeypatch, leaked=range(5), missed=range(10, 20)).verdict()
     assert verdict["action"] != "fix_eval"
     assert verdict["evidence"]["leakage"]["suspected"] == 5
+    assert verdict["evidence"]["readiness"]["leaked"] == 5
     assert any("the answer stays without them" in text for text in verdict["conditions"])
 
 
