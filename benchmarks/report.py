@@ -1,7 +1,10 @@
 """The report at scale: seconds to write it, bytes, and seconds until a browser can filter it.
 
-    python benchmarks/report.py            the three sizes below
+    python benchmarks/report.py            the sizes below
     python benchmarks/report.py --quick    the first only
+
+Wordy runs have 110 random words in every input, answer and reason, which hardly deflate: their pages grow to
+the limit, and leave texts of passed cases to the tables.
 
 Writing is compared with storing the same run's tables, in the same process: the ratio says what the pages
 add to a run. Opening needs Chromium and the package playwright, and is left out without them.
@@ -10,6 +13,7 @@ add to a run. Opening needs Chromium and the package playwright, and is left out
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import sys
 import tempfile
@@ -26,18 +30,31 @@ from harness.report.columns import Columns, read_columns
 from harness.store import write_table
 
 SYSTEMS = ("few-shot", "zero-shot", "rag", "lora", "bigger")
-SIZES = ((10_000, 1, 3), (10_000, 5, 1), (20_000, 5, 1))  # cases, systems, metrics
+SIZES = (  # cases, systems, metrics, wordy
+    (10_000, 1, 3, False),
+    (10_000, 5, 1, False),
+    (20_000, 5, 1, False),
+    (10_000, 5, 1, True),
+    (20_000, 5, 1, True),
+)
 LIMITS_MB = {50_000: 5.0, 100_000: 30.0}  # by outputs
 
 
-def measured(cases: int, systems: int, metrics: int) -> str:
+def wordy() -> Callable[[int], str]:
+    """Texts of words that nobody has seen before."""
+    rng = random.Random(0)
+    words = ["".join(rng.choices("aeioubcdfgklmnprst", k=rng.randint(2, 9))) for _ in range(6000)]
+    return lambda number: " ".join(rng.choices(words, k=110))
+
+
+def measured(cases: int, systems: int, metrics: int, is_wordy: bool) -> str:
     """Write one run and its pages, and return a row of the table."""
     rates = dict.fromkeys(SYSTEMS[:systems], 0.7)
     suite = MadeSuite(
         name="large", cases=cases, rates=rates, metrics=[f"metric_{i}" for i in range(metrics)]
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = write_run(Path(folder) / "run", [suite])
+        run = write_run(Path(folder) / "run", [suite], text=wordy() if is_wordy else None)
         stored = spent(lambda: _store_again(run))
         write_pages(run)  # imports and templates are read once in a process
         written = spent(lambda: write_pages(run))
@@ -47,7 +64,7 @@ def measured(cases: int, systems: int, metrics: int) -> str:
     outputs = cases * systems
     limit = next((most for n, most in LIMITS_MB.items() if outputs <= n), 30.0)
     return (
-        f"| {cases:,} | {systems} | {metrics} | {written:.2f} | {written / stored:.2f} | "
+        f"| {cases:,} | {systems} | {metrics} | {'yes' if is_wordy else 'no'} | {written:.2f} | {written / stored:.2f} | "
         f"{size:.2f} (at most {limit:g}) | {opened} | {filtered} |"
     )
 
@@ -104,8 +121,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the smallest size only")
     quick = parser.parse_args().quick
-    print("| cases | systems | metrics | write, s | / storing | MB | open, s | filter, s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| cases | systems | metrics | wordy | write, s | / storing | MB | open, s | filter, s |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for size in SIZES[:1] if quick else SIZES:
         print(measured(*size), flush=True)
 

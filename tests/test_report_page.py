@@ -369,10 +369,13 @@ class TestSize:
         rng = np.random.default_rng(0)
         words = [rng.bytes(300).hex() for _ in range(600)]
         folder = write_run(tmp_path / "r", [replace(TOY, cases=600)], text=lambda i: words[i])
-        monkeypatch.setattr(payload, "SMALL_PAGE", 60_000)
+        monkeypatch.setattr(payload, "SMALL_PAGE", 400_000)
         page = page_of(folder)
-        assert "all texts are left to outputs.parquet" in page
-        assert len(page) < 400_000
+        assert "cases and missed answers are cut short" in page
+        _, blocks = unpacked(page)
+        assert all(len(text) <= 170 for text in blocks[0]["texts"] if "policy" not in text)
+        monkeypatch.setattr(payload, "SMALL_PAGE", 60_000)
+        assert "all texts are left to outputs.parquet" in page_of(folder)
 
     def test_a_suite_of_ten_thousand_cases_on_five_systems_fits_an_email(
         self, tmp_path: Path

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from harness.report.data import ABSENT, PASSED, RunData, SuiteData
 from harness.report.flips import Flip
-from harness.report.index import suite_index
+from harness.report.index import preview, suite_index
 from harness.report.rows import CASE_BODY, CaseColumns, picked, rows_of
 
 BLOCK_CASES = 250
@@ -35,12 +35,13 @@ SURELY = 1.3  # how far a guess must be over the limit to be believed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How many characters of answers and reasons a page holds; whether prompts come with them."""
+    """How many characters of answers, reasons and cases a page holds; whether prompts are among them."""
 
     name: str
     passed: int
     missed: int
     reasons: int = 10**9
+    cases: int | None = None  # characters of what a case holds; None for all
     details_of_passed: bool = False
     details_of_missed: bool = True
 
@@ -52,6 +53,7 @@ LEVELS = (
     Level(name="cut", passed=160, missed=WHOLE),
     Level(name="missed", passed=0, missed=WHOLE),
     Level(name="least", passed=0, missed=400, reasons=200, details_of_missed=False),
+    Level(name="excerpts", passed=0, missed=160, reasons=80, cases=160, details_of_missed=False),
     Level(name="none", passed=0, missed=0, reasons=0, details_of_missed=False),
 )
 OUTPUT_TEXTS = ("text", "prompt", "passages", "steps", "tool_calls", "error", "finish_reason")
@@ -189,12 +191,23 @@ def _block(source: _Sources, start: int, level: Level) -> str:
     stop = min(start + BLOCK_CASES, len(source.suite.cases))
     kept = source.rows[start:stop] if level.missed else []
     block = {
-        "cases": [[texts.add(source.cases.get(n, row)) for n in CASE_BODY] for row in kept],
+        "cases": [
+            [texts.add(_excerpt(n, source.cases.get(n, row), level.cases)) for n in CASE_BODY]
+            for row in kept
+        ],
         "outputs": source.outputs.block(start, stop, texts, level),
         "reasons": source.reasons.block(start, stop, texts, level.reasons),
         "before": source.before.block(start, stop, texts) if level.missed else [],
     }
     return squeeze(block | {"texts": list(texts.numbers)})
+
+
+def _excerpt(name: str, stored: str | None, most: int | None) -> str | None:
+    """Cut a stored JSON text so that it is JSON still; what has parts is left out instead."""
+    if stored is None or most is None or len(stored) <= most:
+        return stored
+    whole = name in ("input", "expected_output")
+    return json.dumps(preview(stored, most) + " …") if whole else None
 
 
 class _Outputs:
