@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from harness.cache import Cache
 from harness.cases import case_hash
 from harness.errors import RungError, StoreError
-from harness.types import Case, Output, System, SystemSpec
+from harness.types import Case, Output, Rung, System, SystemSpec
 
 Mode = Literal["cached", "fresh", "replay"]
 Key = tuple[str, int]  # case id, epoch
@@ -265,3 +265,25 @@ def _checked(output: Output, epoch: int) -> Output:
         error = f"answered {len(output.text):,} characters; the limit is {MAX_TEXT:,}"
         return replace(output, epoch=epoch, text=output.text[:1000], error=error)
     return output if output.epoch == epoch else replace(output, epoch=epoch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedSystem:
+    """A system whose answers go through the cache, for whoever asks it as a system."""
+
+    spec: SystemSpec
+    ask: Callable[[SystemSpec, Sequence[Case], Sequence[int]], Mapping[Key, Answer]]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def rung(self) -> Rung:
+        return self.spec.rung
+
+    def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
+        """Yield the answers; what was not run is an error that says so."""
+        for (case_id, _), answer in self.ask(self.spec, cases, (epoch,)).items():
+            error = f"'{self.name}' was not run: {answer.reason}"
+            yield answer.output or Output(case_id=case_id, epoch=epoch, text="", error=error)

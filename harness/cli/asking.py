@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import systems
 from harness.cache import Cache
 from harness.cli.workspace import Workspace
-from harness.runner import Batch, Runner
-from harness.types import Case, Output, Rung, SystemSpec
+from harness.runner import Answer, Batch, CachedSystem, Key, Runner
+from harness.types import Case, SystemSpec
 from systems.fingerprint import fingerprint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedSystem:
-    """Asked once for each case and epoch, whatever asks again."""
+@contextmanager
+def cached_system(workspace: Workspace, name: str) -> Iterator[CachedSystem]:
+    """Open the cache for as long as a system is asked."""
+    spec = workspace.project().system(name)
+    state = workspace.state
+    state.folder.mkdir(parents=True, exist_ok=True)
+    digest = fingerprint(spec, memo=state.hashes).digest
+    cache = Cache(state.cache)
+    runner = Runner(load=systems.load, cache=cache)
 
-    spec: SystemSpec
-    runner: Runner
-    digest: str
+    def ask(spec: SystemSpec, cases: Sequence[Case], epochs: Sequence[int]) -> Mapping[Key, Answer]:
+        return runner.run(Batch(spec=spec, fingerprint=digest, cases=cases, epochs=epochs))
 
-    @classmethod
-    @contextmanager
-    def opened(cls, workspace: Workspace, name: str) -> Iterator[CachedSystem]:
-        """Open the cache for as long as the system is asked."""
-        spec = workspace.project().system(name)
-        state = workspace.state
-        state.folder.mkdir(parents=True, exist_ok=True)
-        cache = Cache(state.cache)
-        try:
-            runner = Runner(load=systems.load, cache=cache)
-            yield cls(spec=spec, runner=runner, digest=fingerprint(spec, memo=state.hashes).digest)
-        finally:
-            cache.close()
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def rung(self) -> Rung:
-        return self.spec.rung
-
-    def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
-        """Yield the answers; what was not run is an error that says so."""
-        batch = Batch(spec=self.spec, fingerprint=self.digest, cases=cases, epochs=(epoch,))
-        for (case_id, _), answer in self.runner.run(batch).items():
-            reason = answer.reason or "not run"
-            yield answer.output or Output(case_id=case_id, epoch=epoch, text="", error=reason)
+    try:
+        yield CachedSystem(spec=spec, ask=ask)
+    finally:
+        cache.close()

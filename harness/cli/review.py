@@ -145,14 +145,14 @@ def _ask(
     workspace: Workspace, agenda: Any, contestants: list[Any], votes: list[Any], options: Any
 ) -> Any:
     """Have a system of rung.yaml judge the pairs, each in both orders."""
-    from harness.cli.asking import CachedSystem
+    from harness.cli.asking import cached_system
     from harness.desk.judged_pairs import judge_pairs
     from harness.judges import read_rubric
 
     if options["rubric"] is None:
         raise ConfigError("a judge needs a rubric: which answer is better?", key="--rubric")
     rubric = read_rubric(workspace.file.parent / options["rubric"], kind="pairwise")
-    with CachedSystem.opened(workspace, options["judge"]) as judge:
+    with cached_system(workspace, options["judge"]) as judge:
         return judge_pairs(
             agenda,
             contestants,

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ConfigError
 from harness.run import JudgeMark, Metric, Run, Suite
-from harness.types import Case, Output, Rung, SystemSpec
+from harness.runner import CachedSystem
+from harness.types import Case, Output
 
 if TYPE_CHECKING:
     from harness.judges import Judgement, Rubric
     from harness.plugin.items import View
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedSystem:
-    """A system whose answers go through the run's cache."""
-
-    run: Run
-    spec: SystemSpec
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def rung(self) -> Rung:
-        return self.spec.rung
-
-    def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
-        """Yield the answers; what was not run is an error that says so."""
-        for (case_id, _), answer in self.run.ask(self.spec, cases, (epoch,)).items():
-            if answer.output is not None:
-                yield answer.output
-            else:
-                error = "the judge was not run (--replay)"
-                yield Output(case_id=case_id, epoch=epoch, text="", error=error)
 
 
 def rubric_of(suite: Suite, mark: JudgeMark) -> Rubric:
@@ -93,7 +68,7 @@ class Judges:
                 key=f"test_{view.metric.name}",
                 hint='Mark the function: @pytest.mark.judge(system="...", rubric="...").',
             )
-        judge = CachedSystem(run=self._run, spec=suite.project.system(mark.system))
+        judge = CachedSystem(spec=suite.project.system(mark.system), ask=self._run.ask)
         rubric = rubric_of(suite, mark)
         said = ask(judge, rubric, answered, votes=mark.votes)
         return {(judgement.case_id, judgement.epoch): judgement for judgement in said}
