@@ -259,9 +259,11 @@ def should_escalate(truth: World, above: float = FAR) -> bool:
     """Whether a GPU is clearly right: nothing cheaper does, nothing is lost, and tuning is well above."""
     if truth.curve is None or truth.retained is None or truth.tuned is None or not truth.ready:
         return False
+    if truth.money is not None and truth.net < truth.cost:
+        return False
     cheap = max(truth.best_cheap, truth.oracle or 0.0)
     return (
-        truth.tuned >= truth.target + above
+        truth.tuned >= truth.goal + above
         and cheap <= truth.target - FAR
         and (truth.oracle or 0.0) - (truth.rag or 0.0) <= DELTA / 2
         and truth.retained > -MARGIN / 2
