@@ -81,7 +81,7 @@ class Tally:
         self.wrong_escalation += wrong
         tuned = world.tuned
         self.within_tolerance += (
-            escalated and not wrong and tuned is not None and tuned < world.target
+            escalated and not wrong and tuned is not None and tuned < world.goal
         )
         if should_escalate(world):
             self.missed_chances += 1
