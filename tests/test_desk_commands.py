@@ -110,9 +110,9 @@ class TestAJudgeOfPairs:
     def judged(self, folder: Path) -> Path:
         evals = folder / "evals"
         with (evals / "rung.yaml").open("a") as file:
-            file.write("  judge: {kind: python, callable: 'judging:judge'}\n")
+            file.write("  judge: {kind: python, callable: 'pair_judging:judge'}\n")
         # It prefers the longer deadline in whichever place, and on parcel 3 the first place.
-        (evals / "judging.py").write_text(
+        (evals / "pair_judging.py").write_text(
             "import json\n"
             "def judge(text: str) -> str:\n"
             "    with open('calls.log', 'a') as log: log.write('x')\n"

@@ -35,10 +35,10 @@ def ids(system: str = "a") -> dict[str, str]:
 @pytest.fixture
 def judged(project: SampleProject) -> SampleProject:
     project.suite(BODY, systems={"a": ids("a"), "b": ids("b")})
-    project.write("evals/judging.py", JUDGE)
+    project.write("evals/calibration_judging.py", JUDGE)
     project.write("evals/tone.txt", "The answer is kind.")
     with (project.evals / "rung.yaml").open("a") as file:
-        file.write("  judge: {kind: python, callable: 'judging:judge'}\n")
+        file.write("  judge: {kind: python, callable: 'calibration_judging:judge'}\n")
     return project
 
 
