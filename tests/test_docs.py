@@ -64,22 +64,36 @@ BESIDE = {
     },
 }
 ENDED = "<ended>"
-# Runs one command after the other, and says with which exit code each ended.
+# Runs one command after the other in the folder that comes with it, and says how each ended.
 CHILD = f"""
-import json, sys
+import json, os, sys
 import pytest
 from click.testing import CliRunner
 from harness.cli import rung
 for line in sys.stdin:
-    program, *arguments = json.loads(line)
+    folder, program, *arguments = json.loads(line)
+    os.chdir(folder)
     if program == "pytest":
-        code = int(pytest.main([*arguments, "-p", "no:randomly", "--rootdir=."]))
+        options = ["-p", "no:randomly", "--rootdir=.", "--import-mode=importlib"]
+        code = int(pytest.main([*arguments, *options]))
     else:
         result = CliRunner().invoke(rung, arguments)
         print(result.output, result.exception or "")
         code = result.exit_code
     print("\\n{ENDED!s}", code, flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[subprocess.Popen[str]]:
+    """One process for every command that loads a model: torch cannot be imported twice in one."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    yield started
+    started.kill()
+    started.communicate()
 
 
 class Reader:
@@ -137,18 +151,11 @@ class Reader:
         assert program == "rung", f"{block.place}: nobody knows how to run {program}"
         return self._rung(arguments, block)
 
-    def go_apart(self) -> None:
-        """Run the commands in one process of their own: torch cannot be imported twice."""
-        self.apart = subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, cwd=self.folder,
-        )  # fmt: skip
-
     def _apart(self, command: list[str], block: Block) -> str:
         assert self.apart is not None
         assert self.apart.stdin is not None
         assert self.apart.stdout is not None
-        self.apart.stdin.write(json.dumps(command) + "\n")
+        self.apart.stdin.write(json.dumps([str(self.folder), *command]) + "\n")
         self.apart.stdin.flush()
         lines = []
         for line in self.apart.stdout:
@@ -187,25 +194,21 @@ class Reader:
 
 
 @pytest.fixture
-def reader(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, server: Server
-) -> Iterator[Reader]:
-    made = Reader(pytester, monkeypatch, server.url)
-    yield made
-    if made.apart is not None:
-        made.apart.kill()
-        made.apart.communicate()
+def reader(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, server: Server) -> Reader:
+    return Reader(pytester, monkeypatch, server.url)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_can_be_followed_from_top_to_bottom(name: str, reader: Reader) -> None:
+def test_a_page_can_be_followed_from_top_to_bottom(
+    name: str, reader: Reader, request: pytest.FixtureRequest
+) -> None:
     found = [block for block in blocks(ROOT / name) if block.not_run is None]
     if not any(block.language in ("sh", "python") or block.title for block in found):
         pytest.skip("nothing to follow on this page")
     if any(
         (block.title and "your-org" in block.body) or "rung data " in block.body for block in found
     ):
-        reader.go_apart()
+        reader.apart = request.getfixturevalue("child")
     reader.write_beside(name, None)
     for block in found:
         reader.follow(block)
