@@ -7,4 +7,6 @@ outputs      the outputs of a stored run        queues       in which order they
 label_desk   `rung label`                       review_desk  `rung review`
 progress     counts, and what is still missing  preferences  what the votes say
 exports      the files that labels become       pages        templates, and text made safe to show
+evidence     labels held against one run        calibrating  judges held against labels
+verdicts     a verdict with the labels so far   judged_pairs a judge's votes on a review's pairs
 """
