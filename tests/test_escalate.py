@@ -14,10 +14,13 @@ from click.testing import CliRunner
 from sample_project import jsonl
 from systems_models import chat_model
 
+from harness.cases import content_hash, load_cases
 from harness.cli import rung
 from harness.config import load_project
 from harness.errors import ConfigError
+from harness.escalation import stands_on
 from harness.escalation.job import Job, write_job
+from systems.fingerprint import fingerprint
 
 COLORS = ("red", "green", "blue", "white", "black", "brown", "pink", "gray")
 SUITE = """
@@ -69,11 +72,25 @@ def project(tmp_path):
 
 
 def store_verdict(project, document):
-    """A stored run whose verdict stands on this evidence."""
+    """A stored run whose verdict stands on this evidence, and on the project as it is."""
     folder = project.root / "reports" / "latest"
     folder.mkdir(parents=True)
-    row = {"suite": "query", "evidence": document}
-    (folder / "run.json").write_text(json.dumps({"schema_version": 1, "verdicts": [row]}))
+    suite = {
+        "name": "query",
+        "content_hash": content_hash(load_cases(project.folder / "query.jsonl")),
+        "metrics": {"names_the_color": "1"},
+        "systems": ["plain"],
+        "target": 0.8,
+    }
+    systems = [{"name": "plain", "fingerprint": fingerprint(project.systems["plain"]).digest}]
+    run = {"schema_version": 1, "suites": [suite], "systems": systems}
+    standing = stands_on(run, suite, project)
+    if "pilot" in document:
+        document["pilot"] |= {"cases_hash": standing["cases"], "data_hash": standing["training"]}
+        document["readiness"]["data_hash"] = standing["training"]
+    evidence = document | {"suite": "query", "stands_on": standing}
+    run["verdicts"] = [{"suite": "query", "evidence": evidence}]
+    (folder / "run.json").write_text(json.dumps(run))
 
 
 def escalate(project, monkeypatch, *arguments):
@@ -125,11 +142,18 @@ class TestWhen:
             escalate(project, monkeypatch, "query")
 
     def test_another_verdict_is_said_with_its_next_step(self, project, monkeypatch):
-        store_verdict(project, documents.first_afternoon() | {"suite": "query"})
+        store_verdict(project, documents.first_afternoon())
         with pytest.raises(ConfigError, match="not escalate_to_gpu: Improve the prompt") as caught:
             escalate(project, monkeypatch, "query")
         assert "write" in caught.value.hint
         assert not (project.root / "jobs").exists()
+
+    def test_a_stale_verdict_is_no_verdict(self, project, monkeypatch):
+        store_verdict(project, documents.earned())
+        with (project.folder / "train.jsonl").open("a") as rows:
+            rows.write('{"input": "one more", "expected_output": "gray"}\n')
+        with pytest.raises(ConfigError, match="changed since are training"):
+            escalate(project, monkeypatch, "query")
 
     def test_an_unknown_suite_is_named_with_the_nearest(self, project, monkeypatch):
         with pytest.raises(ConfigError, match="Did you mean 'query'"):

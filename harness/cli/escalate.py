@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.subject import Subject, find_subject
+from harness.cli.verdict import stale_notes
 from harness.cli.workspace import Workspace
 from harness.config import Project
 from harness.economics import read_prices
@@ -59,12 +60,14 @@ def escalate(
     workspace = Workspace()
     subject = find_subject(workspace, target)
     suite, project = subject.suite, subject.suite.project
-    verdict = _verdict(workspace, run, suite.name)
+    verdict, note = _verdict(workspace, run, suite.name)
     if verdict is not None and verdict.action != "escalate_to_gpu" and not anyway:
         raise ConfigError(
             f"the verdict on '{suite.name}' is {verdict.action}, not escalate_to_gpu: {verdict.sentence}",
             hint=f"Next: {verdict.next_step.get('do')}. Or say --anyway.",
         )
+    if note is not None and not anyway:
+        raise ConfigError(note, hint="Or say --anyway.")
     if verdict is None and not anyway:
         raise ConfigError(
             f"there is no verdict on '{suite.name}' yet",
@@ -80,12 +83,15 @@ def escalate(
     click.echo(f"written: {folder} ({counts}); run it with: bash {folder}/run.sh")
 
 
-def _verdict(workspace: Workspace, run: str, suite: str) -> Verdict | None:
+def _verdict(workspace: Workspace, run: str, suite: str) -> tuple[Verdict | None, str | None]:
+    """The verdict, and what has changed since it was given."""
     if run == "latest" and not (workspace.store.reports / "latest").exists():
-        return None
+        return None, None
     document = read_document(workspace.store.find(run))
     row = next((row for row in document["verdicts"] if row["suite"] == suite), None)
-    return rejudge(row) if row is not None else None
+    if row is None:
+        return None, None
+    return rejudge(row), stale_notes(document, [row], workspace).get(suite)
 
 
 def _model(subject: Subject, source: str | None) -> SystemSpec:

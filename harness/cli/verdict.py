@@ -44,7 +44,7 @@ def verdict(
         document = read_document(workspace.store.find(run))
         rows = _with_labels(workspace, run, document, _rows(document, suite))
         verdicts = [rejudge(row, target=target) for row in rows]
-        notes = _stale(document, rows, workspace)
+        notes = stale_notes(document, rows, workspace)
     sentence = project_sentence(verdicts)
     if as_json:
         rows = [asdict(v) | {"stale": notes.get(v.suite)} for v in verdicts]
@@ -79,7 +79,9 @@ def _with_labels(
     return [with_labels(row, document, folder=folder, evals=evals) for row in rows]
 
 
-def _stale(document: Document, rows: list[dict[str, Any]], workspace: Workspace) -> dict[str, str]:
+def stale_notes(
+    document: Document, rows: list[dict[str, Any]], workspace: Workspace
+) -> dict[str, str]:
     """Say of each verdict what has changed since it was given."""
     from harness.cases import content_hash
     from systems.fingerprint import fingerprint
