@@ -15,6 +15,7 @@ from harness.errors import CaseError, nearest
 from harness.types import Case, Passage
 
 FIELDS = ("id", "input", "expected_output", "context", "tags", "metadata")
+PLAIN_FIELDS = frozenset(FIELDS)
 MAX_ROW_BYTES = 5_000_000  # a longer row is a whole corpus in one case: a mistake, or a memory bomb
 MAX_ERRORS_SHOWN = 10
 
@@ -98,14 +99,41 @@ def _canonical(value: object) -> bytes:
 
 
 def _plainly_valid(row: object) -> bool:
-    """Recognise the common row in a microsecond; the schema is asked about every other one."""
+    """Recognise the common row in a microsecond; the schema is asked about every other one.
+
+    Asking it takes a millisecond, which for a few thousand cases is longer than all else.
+    """
     return (
         isinstance(row, dict)
-        and row.keys() <= {"id", "input", "expected_output"}
+        and PLAIN_FIELDS.issuperset(row)
         and isinstance(row.get("id"), str)
         and 0 < len(row["id"]) <= 200
         and isinstance(row.get("input"), str)
+        and ("tags" not in row or _are_texts(row["tags"]))
+        and ("context" not in row or _are_passages(row["context"]))
+        and ("metadata" not in row or _is_plain_metadata(row["metadata"]))
     )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _are_passages(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, str)
+        or (
+            isinstance(item, dict)
+            and item.keys() == {"id", "text"}
+            and isinstance(item["id"], str)
+            and isinstance(item["text"], str)
+        )
+        for item in value
+    )
+
+
+def _is_plain_metadata(value: object) -> bool:
+    return isinstance(value, dict) and value.get("split", "dev") in ("dev", "locked")
 
 
 @cache
