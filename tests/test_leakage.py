@@ -1,5 +1,7 @@
 """Eval cases in training data are found by text, by runs of words and by meaning, and little else is."""
 
+import json
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -77,6 +79,23 @@ def test_a_similar_row_with_another_answer_is_for_review():
     same = Item(input=case.input, answer='{ "cap":7 }')
     assert [x.action for x in find_leaks([row], [case])] == ["review"]
     assert [x.action for x in find_leaks([row], [same])] == ["drop"]
+
+
+def test_a_case_is_suspected_only_where_its_answer_may_be_given_away(project, monkeypatch):
+    Leaky(project, monkeypatch, leaked=range(5), missed=range(10, 20))
+    rows = (project.evals / "train.jsonl").read_text("utf-8").splitlines()
+    near = json.loads(rows[-1])["input"].replace(" ", ", ")
+    rows[-1] = json.dumps(
+        {"input": near, "output": "no"}
+    )  # the case in the same words, answered otherwise
+    rows[-2] = json.dumps({"input": json.loads(rows[-2])["input"] + " and more", "output": "no"})
+    project.write("evals/train.jsonl", "\n".join(rows) + "\n")
+    report = json.loads(CliRunner().invoke(rung, ["data", "toy", "--json"]).stdout)
+    held = {leak["case"]: leak["gives_away"] for leak in report["leaks"]}
+    assert held["c3"] is False
+    assert {case["case"] for case in report["suspected_cases"]} == {
+        case for case, gives_away in held.items() if gives_away
+    }
 
 
 def test_words_that_many_cases_share_are_a_template_and_no_leak():

@@ -52,6 +52,7 @@ class Leak:
     kind: LeakKind
     action: LeakAction
     score: float  # 1 for exact, else the share of the case's words or the cosine
+    gives_away: bool = True  # False where both answers are known and differ
 
 
 def find_leaks(
@@ -155,9 +156,15 @@ def _shared_runs(rows: Sequence[Item], cases: Sequence[Item], limits: LeakLimits
             is_long = len(tokens[case]) >= LONG_RUN
             if not is_long and share < limits.review_share:
                 continue
-            sure = share >= limits.drop_share and may_give_away(row, cases[case])
-            action: LeakAction = "drop" if sure else "review"
-            yield Leak(row=number, case=case, kind="ngram", action=action, score=share)
+            gives_away = may_give_away(row, cases[case])
+            yield Leak(
+                row=number,
+                case=case,
+                kind="ngram",
+                action="drop" if gives_away and share >= limits.drop_share else "review",
+                score=share,
+                gives_away=gives_away,
+            )
 
 
 def _index(tokens: Sequence[list[str]]) -> dict[tuple[str, ...], list[tuple[int, int]]]:
@@ -186,9 +193,15 @@ def _near(
     scores, ids = nearest(of_rows, of_cases, k=min(NEIGHBOURS, len(cases)), make_index=make_index)
     for row, place in np.argwhere(scores >= limits.review_cosine):
         case, cosine = int(ids[row, place]), float(min(scores[row, place], 1.0))
-        sure = cosine >= limits.drop_cosine and may_give_away(rows[row], cases[case])
-        action: LeakAction = "drop" if sure else "review"
-        yield Leak(row=int(row), case=case, kind="embedding", action=action, score=cosine)
+        gives_away = may_give_away(rows[row], cases[case])
+        yield Leak(
+            row=int(row),
+            case=case,
+            kind="embedding",
+            action="drop" if gives_away and cosine >= limits.drop_cosine else "review",
+            score=cosine,
+            gives_away=gives_away,
+        )
 
 
 def may_give_away(row: Item, case: Item) -> bool:

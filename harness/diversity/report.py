@@ -71,12 +71,13 @@ class DataReport:
 
     @property
     def suspected_cases(self) -> frozenset[tuple[str, str]]:
-        """Suite and id of eval cases that a row or an example holds or may hold.
+        """Suite and id of eval cases whose answer a row or an example holds or may hold.
 
         Score again without them: a verdict that changes rests on a leak.
         """
         leaks = [*self.reach.leaks, *(x for xs in self.reach.other_leaks.values() for x in xs)]
-        return frozenset((self.cases[x.case].suite, self.cases[x.case].id) for x in leaks)
+        cases = [self.cases[leak.case] for leak in leaks if leak.gives_away]
+        return frozenset((case.suite, case.id) for case in cases)
 
     @property
     def clean_rows(self) -> tuple[int, ...]:

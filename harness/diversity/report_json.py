@@ -96,6 +96,7 @@ def _leak(report: DataReport, leak: Leak) -> dict[str, Any]:
         "kind": leak.kind,
         "action": leak.action,
         "score": leak.score,
+        "gives_away": leak.gives_away,
         "row_text": excerpt(report.data.inputs[leak.row]),
         "case_text": excerpt(case.text),
     }
