@@ -79,6 +79,11 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     return above / sum((a - mean_x) ** 2 for a in x)
 
 
+def number(value: float) -> str:
+    """Three digits, and no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def panel(costs: Sequence[Cost], values: Sequence[float], *, left: int, title: str) -> list[str]:
     """Draw one chart on logarithmic axes, 300 by 220 units."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
@@ -99,7 +104,9 @@ def panel(costs: Sequence[Cost], values: Sequence[float], *, left: int, title: s
     parts.append(f'<polyline points="{joined}" class="line"/>')
     for (x, y), cost, value in zip(points, costs, values, strict=True):
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
-        parts.append(f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle">{value:,.3g}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle">{number(value)}</text>'
+        )
         parts.append(f'<text x="{x:.1f}" y="270" text-anchor="middle">{cost.cases:,}</text>')
     return parts
 

@@ -113,9 +113,12 @@ class RemoteBackend:
         )
 
     async def _attempt(self, client: AsyncOpenAI, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        reply = await client.chat.completions.with_raw_response.create(**arguments)
-        parsed = reply.parse()
-        return await _assembled(parsed) if self.options.get("stream", False) else _read(parsed)
+        if self.options.get("stream", False):
+            return await _assembled(await client.chat.completions.create(**arguments))
+        # `create` looks at every field for files to send, which takes a sixth of a request's time.
+        extra = arguments.get("extra_body", {})
+        body = {name: v for name, v in arguments.items() if name != "extra_body"} | extra
+        return _read(await client.post("/chat/completions", cast_to=ChatCompletion, body=body))
 
     def _pause(
         self, failure: Exception | None, place: int, attempts: int, request: Request
