@@ -6,8 +6,9 @@ classes of report.css; no element carries a style attribute, which the page's po
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from harness.design import visible
 from harness.types import RUNGS
 
+TOUCHING, TOUCHING_NARROW = 5.0, 14.0  # per cent of a chart's width, on a desk and on a phone
 Mark = Literal["dot", "ring", "diamond"]
 Point: TypeAlias = tuple[float, float]
 
@@ -270,8 +272,8 @@ def curve(data: CurveData, across: Scale, up: Scale) -> Markup:
         y = f"{100 - up.share(value):.2f}%"
         line(root, "grid-line", x1=0, x2="100%", y1=y, y2=y)
         words(root, text, x=0, y=y, dx=-8, dy=4, text_anchor="end")
-    for value, text in data.ticks:
-        words(root, text, x=across.at(value), y="100%", dy=20, text_anchor="middle")
+    for value, text, look in _spaced(data.ticks, across):
+        words(root, text, look, x=across.at(value), y="100%", dy=20, text_anchor="middle")
     if data.forecast:
         upper = [spot(x, high) for x, _, _, high in data.forecast]
         lower = [spot(x, low) for x, _, low, _ in data.forecast]
@@ -291,6 +293,18 @@ def curve(data: CurveData, across: Scale, up: Scale) -> Markup:
         place = {"cx": across.at(x), "cy": f"{100 - up.share(value):.2f}%"}
         ET.SubElement(root, "circle", {"class": "dt", "r": "4"} | place)
     return finished(root)
+
+
+def _spaced(ticks: Sequence[tuple[float, str]], across: Scale) -> Iterator[tuple[float, str, str]]:
+    """Leave out ticks that would touch, from the right; a phone has room for fewer."""
+    last, last_narrow = math.inf, math.inf
+    for value, text in reversed(ticks):
+        at = across.share(value)
+        if last - at < TOUCHING:
+            continue
+        look = "opt" if last_narrow - at < TOUCHING_NARROW else ""
+        last, last_narrow = at, last_narrow if look else at
+        yield value, text, look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
