@@ -27,6 +27,7 @@ from harness.errors import StoreError
 from harness.report import payload, write_pages
 from harness.report.changes import changes
 from harness.report.data import read_run
+from harness.report.verdicts import earned_rung
 from harness.store import read_document, write_document
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}</template>\u202egnp"
@@ -450,3 +451,18 @@ def test_another_rubric_or_judge_is_a_change_of_the_judge(tmp_path: Path) -> Non
     assert factors["Judge"].look == "changed"
     assert "rubric of toy" in factors["Judge"].note
     assert factors["Metrics"].look == "same"
+
+
+def test_a_step_down_has_earned_the_rung_of_the_system_that_it_names() -> None:
+    systems = [
+        {"name": "keywords", "rung": "classical"},
+        {"name": "few-shot", "rung": "prompt"},
+        {"name": "rag", "rung": "rag"},
+    ]
+    verdict = {
+        "action": "step_down",
+        "sentence": "Step down to 'keywords': it is cheaper than 'few-shot', and is not worse.",
+        "evidence": {"systems": systems},
+    }
+    assert earned_rung(verdict, "prompt") == "classical"
+    assert earned_rung({**verdict, "sentence": "Step down."}, "prompt") is None

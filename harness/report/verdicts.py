@@ -17,6 +17,7 @@ from harness.report.wording import (
     sentence,
     span,
 )
+from harness.types import RUNGS
 
 # What each action leaves a suite on.
 EARNED: Mapping[str, str] = {
@@ -66,7 +67,18 @@ def earned_rung(verdict: Mapping[str, Any] | None, champion: str | None) -> str 
     if verdict is None:
         return None
     action = str(verdict["action"])
+    if action == "step_down":
+        return _named_below(verdict, champion)
     return champion if action == "stay_on_best_rung" else EARNED.get(action)
+
+
+def _named_below(verdict: Mapping[str, Any], champion: str | None) -> str | None:
+    """The rung of the cheaper system that a verdict's sentence names."""
+    below = RUNGS[: RUNGS.index(champion)] if champion in RUNGS else RUNGS
+    for system in inside(verdict, "evidence", "systems") or ():
+        if f"'{system['name']}'" in str(verdict.get("sentence")) and system["rung"] in below:
+            return str(system["rung"])
+    return None
 
 
 def action_words(verdict: Mapping[str, Any] | None) -> tuple[str, str]:
