@@ -206,3 +206,20 @@ def test_case_ids_with_odd_characters_make_safe_item_names(project: SampleProjec
     assert result.ret == 0
     assert project.estimate("right", "a")["n"] == 4
     assert {row["case"] for row in project.table("scores")} == set(odd)
+
+
+def test_what_pytest_captures_of_logging_is_there_for_a_metric(
+    project: SampleProject, answers
+) -> None:
+    body = (
+        "import logging\n"
+        "def test_right(case, output, caplog, record_property):\n"
+        "    logging.getLogger('mine').warning('about %s', case.id)\n"
+        "    record_property('length', len(output.text))\n"
+        "    assert caplog.messages == [f'about {case.id}']\n"
+    )
+    project.suite(body, systems={"a": answers(cases=3)})
+    result = project.run("--junitxml=out.xml", "-o", "junit_family=xunit1")
+    result.assert_outcomes(passed=3)
+    cases = ET.parse(project.folder / "out.xml").getroot().findall(".//testcase")
+    assert [p.get("name") for case in cases for p in case.iter("property")] == ["length"] * 3
