@@ -54,3 +54,17 @@ def test_the_published_figures_keep_every_promise():
         assert figure["met"], figure["what"]
         if "wrong escalation" in figure["what"] and "random" not in figure["what"]:
             assert figure["n"] >= 5000
+
+
+def test_the_readme_quotes_the_published_table():
+    published = (ROOT / "benchmarks" / "decision" / "README.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    _, _, rest = readme.partition("<!-- decision: begin.")
+    quoted = rest.partition("<!-- decision: end -->")[0].strip().splitlines()
+    rows = [line for line in quoted if line.startswith("| Rung")]
+    assert len(rows) == 2
+    for row in rows:
+        name, right, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+        assert f"| {name} | {right} (" in published
+    figures = json.loads((ROOT / "benchmarks" / "decision" / "figures.json").read_text("utf-8"))
+    assert quoted[-1].endswith(f"{len(figures)} of {len(figures)} promises kept.")
