@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -288,6 +289,16 @@ def test_every_figure_is_the_measured_one(name: str) -> None:
         ]
         digits = len(written.partition(".")[2])
         assert f"{found:.{digits}f}" == written, f"{name}: {what} is {found}"
+
+
+def test_what_is_said_to_take_the_place_of_another_tool_is_there() -> None:
+    text = (ROOT / "docs" / "coming-from.md").read_text("utf-8")
+    ours = " ".join(re.findall(r"^\|[^|]*\|(.*)\|$", text, re.MULTILINE))
+    for package, name in re.findall(r"\b(metrics|judges)\.(\w+)", ours):
+        assert hasattr(import_module(f"harness.{package}"), name), f"harness.{package}.{name}"
+    known = {*vars(import_module("harness.assertions")), *vars(import_module("harness.metrics"))}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)`", ours))
+    assert named <= known, named - known
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
