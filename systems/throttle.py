@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-START = 8
+START = 16
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 

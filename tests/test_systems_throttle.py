@@ -48,7 +48,7 @@ def test_it_starts_slowly_and_doubles_with_each_round() -> None:
         rounds.append(int(throttle.places))
         for _ in range(rounds[-1]):
             throttle.answered()
-    assert rounds == [START, 16, 32, 64, 64]
+    assert rounds == [START, 32, 64, 64, 64]
 
 
 def test_a_refused_round_halves_it_once_and_it_recovers_one_by_one() -> None:
