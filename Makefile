@@ -16,7 +16,7 @@ evals: $(INSTALLED)
 	$(BIN)/pytest evals/
 
 pilot: $(INSTALLED)
-	$(BIN)/rung pilot query
+	$(BIN)/rung pilot query --sizes 50,100,200,400
 
 test: $(INSTALLED) lint types layers
 	$(BIN)/pytest tests/ -n 2 --dist worksteal
