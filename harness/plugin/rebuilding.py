@@ -16,10 +16,8 @@ from typing import Any
 from harness.config import Project
 from harness.errors import RungError
 from harness.types import Fingerprint, ModelSpec, SystemSpec
-from systems.fingerprint import FILE_OPTIONS, is_local
 
 CREDENTIALS = re.compile(r"//[^/@]*@")
-FILES_ELSEWHERE = (*FILE_OPTIONS, "encoder")  # their content counts, not where they lie
 
 
 class CannotRebuild(Exception):
@@ -130,8 +128,12 @@ def _prompts(options: Mapping[str, Any], parts: Mapping[str, str]) -> Iterator[t
 
 def _elsewhere(key: str, value: Any, home: Path) -> Any:
     """Return an option whose files are looked up where rung.yaml is."""
-    if key in FILES_ELSEWHERE and isinstance(value, str):
-        return str(home / value) if key != "encoder" or is_local(home, value) else value
+    from systems.fingerprint import FILE_OPTIONS, is_local
+
+    if key == "encoder" and isinstance(value, str):
+        return str(home / value) if is_local(home, value) else value
+    if key in FILE_OPTIONS and isinstance(value, str):
+        return str(home / value)
     if key == "json_schema" and isinstance(value, str):
         return str(home / value)
     if key == "examples":
@@ -143,6 +145,8 @@ def _elsewhere(key: str, value: Any, home: Path) -> Any:
 
 def _model(row: Mapping[str, Any] | None, project: Project) -> ModelSpec | None:
     """Return the model that was asked: today's of that name while it is the same, for its key."""
+    from systems.fingerprint import is_local
+
     if row is None:
         return None
     for spec in project.systems.values():
