@@ -16,7 +16,7 @@ evals: $(INSTALLED)
 	$(BIN)/pytest evals/
 
 pilot: $(INSTALLED)
-	$(BIN)/rung pilot query --sizes 50,100,200,400
+	$(BIN)/rung pilot query --sizes 40,80,160,320
 
 test: $(INSTALLED) lint types layers
 	$(BIN)/pytest tests/ -n 2 --dist worksteal

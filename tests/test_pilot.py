@@ -189,6 +189,22 @@ def test_a_run_reads_the_pilot_and_says_when_it_is_stale(piloted):
     ]
 
 
+def test_a_recipe_that_is_changed_half_way_makes_no_curve(tmp_path, monkeypatch):
+    toy, trainer = Toy(tmp_path), Trainer()
+
+    class Meddler(Trainer):
+        def train(self, rows, *, out, seed):
+            toy.write("evals/recipe.yaml", f"data: train.jsonl\ntrainer: {{seed: {len(rows)}}}\n")
+            return trainer.train(rows, out=out, seed=seed)
+
+    monkeypatch.chdir(toy.folder)
+    monkeypatch.setattr("systems.load_trainer", lambda spec, on_log: Meddler())
+    monkeypatch.setattr(harness.cli.bench, "tuned", recorded)
+    monkeypatch.setattr(harness.cli.bench.Bench, "_score", lambda *_, **__: None)
+    with pytest.raises(ConfigError, match="changed while the pilot ran: recipe"):
+        CliRunner().invoke(rung, ["pilot", "lora", "--sizes", "8,16"], catch_exceptions=False)
+
+
 def test_systems_that_were_tuned_elsewhere_are_imported_by_size(tmp_path, monkeypatch):
     toy = Toy(tmp_path)
     monkeypatch.chdir(toy.folder)

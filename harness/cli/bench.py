@@ -23,7 +23,7 @@ from harness.beside import Beside
 from harness.cases import content_hash
 from harness.cli.subject import Subject
 from harness.cli.workspace import Workspace
-from harness.errors import RungError
+from harness.errors import ConfigError, RungError
 from harness.pilot import (
     Pilots,
     Training,
@@ -159,6 +159,7 @@ class Bench:
         """Judge what the trainings are compared with, and put everything together."""
         suite, general = self.subject.suite, self.subject.general
         spec = self.subject.system or next(iter(trained.values()))
+        self._require_unchanged()
         own = with_model_of(spec, self.cheap)
         examples = {many.name: k for k, many in self._many_shot(own, shots)}
         runs = self._compared(own, shots, trained)
@@ -178,6 +179,16 @@ class Bench:
             skills = read_scored(runs, general.name)
         findings = findings_of(scored, pilots, target=self.subject.target, general=skills)
         return self._record(findings.to_json(), scored.metrics, spec, smaller)
+
+    def _require_unchanged(self) -> None:
+        """Refuse trainings of two recipes or two base models as one curve."""
+        spec = self.subject.system
+        now = training_basis(spec, memo=self.workspace.state.hashes) if spec is not None else {}
+        changed = [name for name, value in now.items() if self.workshop.basis.get(name) != value]
+        if changed:
+            raise ConfigError(
+                f"changed while the pilot ran: {', '.join(changed)}", hint="Run it again."
+            )
 
     def _many_shot(
         self, prompts: Sequence[SystemSpec], shots: Sequence[int]
