@@ -7,7 +7,8 @@ import pytest
 from harness.assertions import is_json
 
 pytestmark = pytest.mark.suite(
-    cases="query.jsonl", systems=["query-zero-shot", "query-described", "query-few-shot"]
+    cases="query.jsonl",
+    systems=["query-zero-shot", "query-described", "query-few-shot", "query-lora"],
 )
 
 

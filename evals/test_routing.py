@@ -25,6 +25,6 @@ def test_right_label(case, output):
     assert output.text.strip() == case.expected_output
 
 
-@pytest.mark.gate(at_least=0.50)
+@pytest.mark.gate(at_least=0.15)
 def test_known_label(output):
     one_of(output.text.strip(), DESKS)

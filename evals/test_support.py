@@ -5,7 +5,16 @@ import re
 import pytest
 
 pytestmark = pytest.mark.suite(
-    cases="support.jsonl", systems=["zero-shot", "few-shot", "handbook-voice", "rag", "rag-oracle"]
+    cases="support.jsonl",
+    systems=[
+        "zero-shot",
+        "few-shot",
+        "handbook-voice",
+        "rag",
+        "rag-oracle",
+        "support-closed-book-lora",
+        "rag-lora",
+    ],
 )
 
 
