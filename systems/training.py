@@ -119,6 +119,8 @@ class SystemTrainer:
         with warnings.catch_warnings():
             # The libraries use names that the others have renamed, and warn of each other.
             warnings.simplefilter("ignore", FutureWarning)
+            # PEFT looks for the base model from the folder one stands in, where it need not be.
+            warnings.filterwarnings("ignore", "Could not find a config file")
             return self._train(rows, examples, (kept, held), out=out, seed=seed)
 
     def compare(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
