@@ -28,7 +28,7 @@ fuzz: $(INSTALLED)
 	$(BIN)/pytest tests/test_fuzz.py --hypothesis-profile=fuzz
 
 kills: $(INSTALLED)
-	RUNG_KILL_POINTS=30 $(BIN)/pytest tests/test_staying_power.py -k killed
+	RUNG_KILL_POINTS=120 $(BIN)/pytest tests/test_staying_power.py -k killed
 
 # In an environment of their own: what they need must not bend the versions that are looked at.
 audit: $(INSTALLED)

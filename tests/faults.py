@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.process
 import os
 import random
 import shutil
@@ -13,9 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import warm_run
 from sample_project import SampleProject
 
 CASES = 60
+WRITING = 0.5  # share of a run within which its folder is surely written
 SUITE = (
     "@pytest.mark.gate(at_least=0.5)\n"
     "def test_right(case, output):\n    assert output.text == case.expected_output\n"
@@ -109,22 +113,70 @@ def figures(project: SampleProject) -> dict[str, Any]:
     return {"document": document, "scores": sorted(scores)}
 
 
-def kill_and_resume(project: SampleProject, *, points: int, seed: int, mode: list[str]) -> None:
-    """Kill runs at random points of their duration, resume each, and compare with a whole one."""
-    rng = random.Random(seed)
-    duration = run(project.folder, *mode)
-    whole = figures(project)
-    for _ in range(points):
+class Warm:
+    """Runs of pytest that start at once: each is a process forked from one that has imported it all."""
+
+    def __init__(self, project: SampleProject, *mode: str) -> None:
+        self.project, self.mode = project, mode
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(warm_run.PRELOADED)
+
+    def start(self) -> multiprocessing.process.BaseProcess:
+        """Start a run as the leader of a process group, so that its workers die with it."""
+        arguments = ["evals", "-q", "-p", "no:cacheprovider", *self.mode]
+        process = self._context.Process(target=warm_run.run, args=(self.project.folder, arguments))
+        process.start()
+        return process
+
+    def finish(self) -> float:
+        """Run to the end; return how long it took."""
+        began = time.monotonic()
+        process = self.start()
+        process.join(120)
+        assert process.exitcode == 0, (self.project.folder / warm_run.SAID).read_text()
+        return time.monotonic() - began
+
+    def kill_after(self, seconds: float) -> None:
+        process = self.start()
+        process.join(seconds)
+        self._kill(process)
+
+    def kill_while_written(self, seconds: float) -> None:
+        """Kill so long after the run's folder has appeared, in which tables and pages are written."""
+        process = self.start()
+        while process.is_alive() and not list(self.project.folder.glob("reports/.2*.partial")):
+            time.sleep(0.001)
+        process.join(seconds)
+        self._kill(process)
+
+    def _kill(self, process: multiprocessing.process.BaseProcess) -> None:
+        if process.is_alive() and process.pid is not None:
+            # Before it leads a group of its own, it has no workers either.
+            if os.getpgid(process.pid) == process.pid:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+        process.join()
+
+
+def kill_and_resume(runs: Warm, alone: Warm, *, points: int, seed: int, written: bool) -> None:
+    """Kill runs at random points, resume each, and compare with an undisturbed one.
+
+    They are resumed without workers, which say the same in a third of the time; the last one as it was begun.
+    """
+    rng, project = random.Random(seed), runs.project
+    runs.finish()
+    forget(project)
+    duration, whole = runs.finish(), figures(project)
+    for point in range(points):
         forget(project)
-        process = start(project.folder, *mode)
-        time.sleep(rng.uniform(0.1, 1.05) * duration)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        if written:
+            runs.kill_while_written(rng.uniform(0, WRITING) * duration)
+        else:
+            runs.kill_after(rng.uniform(0.02, 1.05) * duration)
         kept, asked = stored_outputs(project), calls(project)
         assert kept >= asked - 2, "what was answered is stored, but for the call of each worker"
         for folder in (project.folder / "reports").glob("2*"):
             assert project.document(folder)["counts"]["planned"] == 2 * CASES, "no run is half"
-        run(project.folder, *mode)
+        (alone if point < points - 1 else runs).finish()
         assert calls(project) - asked == 2 * CASES - kept, "what is stored is not asked again"
         assert figures(project) == whole

@@ -13,17 +13,23 @@ import pytest
 from sample_project import SampleProject
 from test_systems_remote import Server, ok
 
-# `make staying-power` asks for 30.
-KILLS = int(os.environ.get("RUNG_KILL_POINTS", "2"))
+KILLS = int(os.environ.get("RUNG_KILL_POINTS", "30"))
 SECRET = "sk-planted-a81f3c"
 
 
-@pytest.mark.parametrize("mode", [[], ["-n", "2"]], ids=["serial", "two workers"])
-def test_a_run_that_is_killed_is_resumed_without_a_difference(project: SampleProject, mode) -> None:
+@pytest.mark.parametrize("group", range(2))
+@pytest.mark.parametrize("where", ["anywhere", "while it is written", "under two workers"])
+def test_a_run_that_is_killed_is_resumed_without_a_difference(
+    project: SampleProject, where: str, group: int
+) -> None:
     seed = int(os.environ.get("RUNG_KILL_SEED") or random.SystemRandom().randrange(10**6))
     print(f"RUNG_KILL_SEED={seed}")
     faults.set_up(project)
-    faults.kill_and_resume(project, points=KILLS, seed=seed, mode=mode)
+    alone = faults.Warm(project)
+    runs = faults.Warm(project, "-n", "2") if where == "under two workers" else alone
+    faults.kill_and_resume(
+        runs, alone, points=KILLS // 6, seed=seed, written=where == "while it is written"
+    )
 
 
 def test_two_runs_at_once_share_a_cache(project: SampleProject) -> None:

@@ -30,13 +30,16 @@ def write(folder: Path, worker: str, run: Run) -> None:
 
 
 def merge(folder: Path, run: Run, catalogue: Catalogue) -> None:
-    """Take in what the workers wrote; where two had the same score, the later file holds."""
+    """Take in what the workers wrote, in the order of the suites, whichever worker had which.
+
+    Where two had the same score, the later file holds.
+    """
     sweep(folder.parent, "*")
     if not folder.is_dir():
         return
-    for file in sorted(folder.glob("*.json")):
-        for part in json.loads(file.read_text("utf-8")):
-            suite = next(s for s in catalogue.suites.values() if s.name == part["suite"])
+    files = [json.loads(file.read_text("utf-8")) for file in sorted(folder.glob("*.json"))]
+    for suite in catalogue.suites.values():
+        for part in (part for parts in files for part in parts if part["suite"] == suite.name):
             _take_in(run.run_of(suite), part)
     shutil.rmtree(folder, ignore_errors=True)
 
