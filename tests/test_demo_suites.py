@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.config import load_project
+from systems.recipe import read_recipe
+from systems.training_record import read_record, require_adapter
+
 ROOT = Path(__file__).resolve().parents[1]
 EVALS = ROOT / "evals"
 HANDBOOK = ROOT / "fixtures" / "handbook"
@@ -186,3 +190,19 @@ def test_the_committed_suites_are_what_the_parts_give_and_as_locked():
     script = ROOT / "fixtures" / "company" / "build.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("system", ["query-lora", "support-closed-book-lora"])
+def test_the_committed_adapters_fit_the_base_and_their_recipes(system: str) -> None:
+    spec = load_project(EVALS / "rung.yaml").systems[system]
+    require_adapter(spec)
+    record = read_record(spec.path(spec.options["adapter"]))
+    assert record["recipe"] == read_recipe(spec).fields
+    assert record["curve"][0]["loss"] > record["curve"][-1]["loss"]
+    assert record["rows"] + record["validation"] <= 800
+
+
+def test_a_tuned_system_stands_in_the_suite_of_general_skills() -> None:
+    text = (EVALS / "test_retained.py").read_text("utf-8")
+    assert '"zero-shot"' in text  # before
+    assert '"query-lora"' in text  # after
