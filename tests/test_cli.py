@@ -119,6 +119,15 @@ def test_two_systems_are_compared_with_flips_and_changes(ran: SampleProject) -> 
     ran.rung("compare", "a", "b").stdout.fnmatch_lines(["*better, beyond chance*"])
 
 
+def test_the_share_of_answers_that_are_another_text_is_told(ran: SampleProject) -> None:
+    result = ran.rung("compare", "a", "b")
+    result.stdout.fnmatch_lines(["not the same text: toy [[]b[]]: 19 of 60 answers (31.7 %)"])
+    found = json.loads(ran.rung("compare", "latest", "latest", "--json").stdout.str())
+    assert found["other_answers"] == [
+        {"suite": "toy", "system": name, "outputs": 60, "differ": 0} for name in ("a", "b")
+    ]
+
+
 def test_two_runs_are_compared(ran: SampleProject) -> None:
     ran.run()
     first, second = sorted(p.name for p in (ran.folder / "reports").glob("2*"))

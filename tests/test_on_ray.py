@@ -316,3 +316,7 @@ def test_a_suite_on_ray_is_the_suite_here_and_fills_the_same_cache(project, monk
     assert on_cluster[1:] == cached[1:]
     here = run("--fresh")
     assert here == on_cluster
+    first, _, last = sorted(folder.name for folder in (project.folder / "reports").glob("2*"))
+    found = json.loads(project.rung("compare", first, last, "--json").stdout.str())
+    (others,) = found["other_answers"]
+    assert (others["outputs"], others["differ"]) == (30, 0)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
+from harness.cli.other_answers import OtherAnswers, other_answers
 from harness.cli.workspace import Workspace
 from harness.comparison import (
     Change,
@@ -104,7 +105,8 @@ class Row:
 def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     """Compare B with A: two runs, or two systems of one run.
 
-    Flips come first, then the difference, the tags that stand out, and what changed. Cases and
+    Flips come first, then the difference, how many answers are another text, the tags that
+    stand out, and what changed. Cases and
     metrics that are not the same in both are left out, and named.
 
     \b
@@ -125,13 +127,19 @@ def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     changes = _changes(first, second)
     differences = {name: found.in_words(*WORDS) for name, found in overlap.items()}
     slices = list(_slices(second, rows))
+    others = list(
+        other_answers(first.folder, second.folder, dict(_pairs_of_systems(first, second)))
+    )
     if as_json:
-        click.echo(json.dumps(_document(rows, slices, changes, differences), indent=1))
+        found = _document(rows, slices, changes, differences)
+        found["other_answers"] = [asdict(other) for other in others]
+        click.echo(json.dumps(found, indent=1))
         return
     if first.run != second.run:
         click.echo(f"{first.run} -> {second.run}")
     for row in rows:
         _show(row)
+    _show_others(others)
     _show_slices(slices)
     _show_left_out(differences)
     _show_changes(changes)
@@ -307,6 +315,11 @@ def _slices(second: Side, rows: list[Row]) -> Iterator[tuple[str, Row]]:
         names = Names(**{f.name: getattr(row.comparison, f.name) for f in fields(Names)})
         for tag, found in compare_slices(row.pairs, tags, names=names).items():
             yield tag, replace(row, comparison=found)
+
+
+def _show_others(others: list[OtherAnswers]) -> None:
+    for other in others:
+        click.echo(f"not the same text: {other.suite} [{other.system}]: {other}")
 
 
 def _show_slices(slices: list[tuple[str, Row]]) -> None:
