@@ -198,7 +198,8 @@ def test_the_committed_adapters_fit_the_base_and_their_recipes(system: str) -> N
     require_adapter(spec)
     record = read_record(spec.path(spec.options["adapter"]))
     assert record["recipe"] == read_recipe(spec).fields
-    assert record["curve"][0]["loss"] > record["curve"][-1]["loss"]
+    losses = [entry["loss"] for entry in record["curve"] if "loss" in entry]
+    assert losses[0] > 10 * losses[-1]
     assert record["rows"] + record["validation"] <= 800
 
 
