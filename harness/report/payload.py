@@ -11,6 +11,7 @@ import base64
 import json
 import math
 import zlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ COMPRESSION = 5
 # 30 MB still opens within seconds. The rest of the page has half a megabyte of it.
 SMALL_RUN, SMALL_PAGE, LARGE_PAGE = 50_000, 4_500_000, 29_000_000
 SAMPLE = 6  # blocks that say how large all of them will be
-SURELY = 1.3  # how far a guess must be over the limit to be believed
+SURELY = 1.1  # how far a guess must be over the limit to be believed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +104,11 @@ def pack(run: RunData, before: RunData | None, flips: Sequence[Flip] = ()) -> Pa
     sources = _sources(run, before, flips)
     index = squeeze(_index(run, before, sources))
     room = most - len(index)
-    for level in LEVELS[:-1]:
-        if _expected_size(sources, level) > SURELY * room:
-            continue
+    # Each level is smaller than the one before: a few guesses find where to begin.
+    first = bisect_left(
+        LEVELS[:-1], True, key=lambda level: _expected_size(sources, level) <= SURELY * room
+    )
+    for level in LEVELS[first:-1]:
         blocks = _blocks_within(room, sources, level)
         if blocks is not None:
             return Payload(index=index, blocks=blocks, bodies=level.name)
