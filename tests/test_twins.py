@@ -165,7 +165,8 @@ def test_forty_cases_ask_for_more(demo):
     passed = {
         row["case"]
         for row in demo.scores
-        if (row["system"], row["state"]) == ("routing-classical", "passed")
+        if (row["system"], row["metric"], row["state"])
+        == ("routing-classical", "right_label", "passed")
     }
     # A prompt that is as good as the demo's classical system, and nothing cheaper beside it.
     good = demo.passing("routing", "routing-zero-shot", "right_label", passed.__contains__)
