@@ -91,7 +91,9 @@ def test_a_graded_judge_gives_scores_on_its_scale(judged: SampleProject, how) ->
     text = module.read_text().replace('rubric="tone.txt"', 'rubric="tone.txt", scale=(1, 4)')
     text = text.replace("(judgement):\n    assert judgement.passed, judgement.reason",
                         "(judgement, score):\n    score((judgement.score - 1) / 3)")  # fmt: skip
-    module.write_text(text.replace("def test_tone", "@pytest.mark.gate(at_least=0.4)\ndef test_tone"))
+    module.write_text(
+        text.replace("def test_tone", "@pytest.mark.gate(at_least=0.4)\ndef test_tone")
+    )
     (judged.run_outside if how else judged.run)(*how)
     assert judged.estimate("tone", "a")["value"] == pytest.approx(0.5)
     (gate,) = judged.document()["gates"]
