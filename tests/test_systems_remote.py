@@ -31,6 +31,13 @@ def reply(content="pong", **message):
     }
 
 
+class Loopback(ThreadingHTTPServer):
+    """Takes as many connections at once as a test may open: a full backlog would reset some."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class Server:
     """A server on loopback that answers as a function of the request's number and body says.
 
@@ -68,8 +75,7 @@ class Server:
             def log_message(self, *args):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = Loopback(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.http.serve_forever, args=[0.01], daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 
