@@ -112,16 +112,32 @@ def test_an_answer_is_found_where_it_stands_in_the_prompt(coder: Any) -> None:
     assert len(found) == len(wanted)
 
 
-def test_the_lean_training_pass_computes_what_transformers_computes(coder: Any) -> None:
+@pytest.mark.parametrize("length", [40, 2 * network.ROWS + 16])
+def test_the_lean_training_pass_computes_what_transformers_computes(
+    coder: Any, length: int
+) -> None:
     torch.manual_seed(0)
     small = network.build(coder, hidden=32, layers=3, heads=2, inner=48)
-    ids = torch.randint(3, len(coder), (2, 40))
-    at = torch.arange(79)
+    ids = torch.randint(3, len(coder), (2, length))
+    at = torch.arange(2 * length - 1)
     with torch.no_grad():
         lean, looks = network.logits(small, small.model.embed_tokens.weight, ids, at)
-        whole = small(ids).logits.view(80, -1)[:79]
-    assert looks.shape == (network.POINTING_HEADS, 79, 40)
+        whole = small(ids).logits.view(2 * length, -1)[:-1]
+    assert looks.shape == (network.POINTING_HEADS, at.numel(), length)
     torch.testing.assert_close(lean, whole, atol=0.1, rtol=0.1)  # bf16 against float32
+
+
+def test_the_attention_of_the_lean_pass_has_the_gradients_of_plain_attention() -> None:
+    torch.manual_seed(0)
+    length = network.ROWS + 32
+    q, k, v = (torch.randn(2, length, 8, requires_grad=True) for _ in range(3))
+    mask = torch.full((1, length, length), -30_000.0).triu(1)
+    plain = torch.softmax(q @ k.transpose(1, 2) * 8**-0.5 + mask, -1) @ v
+    grad = torch.randn_like(plain)
+    wanted = torch.autograd.grad(plain, (q, k, v), grad)
+    lean = network.Attention.apply(q, k, v, mask)
+    torch.testing.assert_close(lean, plain)
+    torch.testing.assert_close(torch.autograd.grad(lean, (q, k, v), grad), wanted)
 
 
 def test_rarer_words_trade_their_own_vectors_and_keep_their_meanings(coder: Any) -> None:
@@ -171,6 +187,25 @@ def test_training_goes_on_from_its_checkpoint(toy_folder: Path) -> None:
     )
     assert last["step"] > first["step"] > 0
     assert last["loss"] < first["loss"]
+
+
+def test_training_goes_on_from_weights_whose_checkpoint_is_gone(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    run = train.Run(tmp_path / "checkpoint", train.Settings(tokens=512), finished=FOLDER)
+    known = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
+    table = known.get_input_embeddings().weight
+    torch.testing.assert_close(run.embeddings.table(), table, atol=1e-5, rtol=0.0)
+    last = json.loads((FOLDER / "curve.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert run.progress.step == last["step"]
+    minutes = last["minutes"] + 0.02
+    assert train.spent(run, minutes) == 0
+    assert train.longest(0.0, run.settings) == 448  # no beginner's lessons again
+    train.train(run, minutes, report_every=1.0)
+    newest = json.loads((tmp_path / "checkpoint" / "curve.jsonl").read_text().splitlines()[-1])
+    assert newest["step"] > last["step"]
+    resumed = train.Run(tmp_path / "checkpoint", train.Settings())
+    assert resumed.progress == run.progress
+    assert resumed.settings == run.settings
 
 
 def test_the_same_shard_is_drawn_again_from_the_same_seed(toy_folder: Path) -> None:
