@@ -17,9 +17,12 @@ from systems_models import chat_model
 from harness.cases import content_hash, load_cases
 from harness.cli import rung
 from harness.config import load_project
+from harness.error_analysis.misses import answer_hash
 from harness.errors import ConfigError
 from harness.escalation import stands_on
 from harness.escalation.job import Job, write_job
+from harness.store import write_table
+from harness.suites import metric_version
 from systems.fingerprint import fingerprint
 
 COLORS = ("red", "green", "blue", "white", "black", "brown", "pink", "gray")
@@ -78,12 +81,21 @@ def store_verdict(project, document):
     suite = {
         "name": "query",
         "content_hash": content_hash(load_cases(project.folder / "query.jsonl")),
-        "metrics": {"names_the_color": "1"},
+        "metrics": {"names_the_color": metric_version(SUITE[SUITE.index("def ") :])},
         "systems": ["plain"],
+        "champion": "plain",
         "target": 0.8,
+        "decides": [],
+        "split": "all",
+        "cluster": "group",
     }
-    systems = [{"name": "plain", "fingerprint": fingerprint(project.systems["plain"]).digest}]
-    run = {"schema_version": 1, "suites": [suite], "systems": systems}
+    print_of_plain = fingerprint(project.systems["plain"])
+    systems = [
+        {"name": "plain", "fingerprint": print_of_plain.digest, "parts": print_of_plain.parts}
+    ]
+    run = {
+        "schema_version": 1, "run_id": "r", "suites": [suite], "systems": systems, "gates": [],
+    }  # fmt: skip
     standing = stands_on(run, suite, project)
     if "pilot" in document:
         document["pilot"] |= {"cases_hash": standing["cases"], "data_hash": standing["training"]}
@@ -91,6 +103,30 @@ def store_verdict(project, document):
     evidence = document | {"suite": "query", "stands_on": standing}
     run["verdicts"] = [{"suite": "query", "evidence": evidence}]
     (folder / "run.json").write_text(json.dumps(run))
+
+
+def store_outputs(project):
+    """What `plain` answered in the stored run, as labels are held against it."""
+    folder = project.root / "reports" / "latest"
+    same = {"suite": ["query"] * len(COLORS), "case": list(COLORS)}
+    answers = same | {"system": ["plain"] * len(COLORS), "epoch": [0] * len(COLORS)}
+    quoted = [json.dumps(color) for color in COLORS]
+    cases = dict.fromkeys(("input", "expected_output"), quoted)
+    cases |= dict.fromkeys(("context", "tags", "metadata"), [None] * len(COLORS))
+    scores = {"metric": ["names_the_color"], "state": ["passed"], "value": [None], "reason": [None]}
+    write_table(folder, "cases", same | cases)
+    write_table(folder, "outputs", answers | {"text": list(COLORS)})
+    write_table(folder, "scores", answers | {k: v * len(COLORS) for k, v in scores.items()})
+
+
+def label_of(color, *, wrong):
+    """A line as the desk writes it when somebody audits a random sample."""
+    return {
+        "at": "2026-01-01T00:00:00+00:00", "who": "ana", "run": "r", "suite": "query",
+        "system": "plain", "case": color, "epoch": 0, "answer_hash": answer_hash(color),
+        "label": "wrong" if wrong else "right", "tag": "bad_label" if wrong else None,
+        "order": "random",
+    }  # fmt: skip
 
 
 def escalate(project, monkeypatch, *arguments):
@@ -155,6 +191,26 @@ class TestWhen:
         with pytest.raises(ConfigError, match="changed since are training"):
             escalate(project, monkeypatch, "query")
 
+    def test_other_weights_of_the_base_model_are_told_as_such(self, project, monkeypatch):
+        store_verdict(project, documents.earned())
+        weights = project.root / "models/base/model.safetensors"
+        weights.unlink()  # a link to weights that other tests use
+        weights.write_bytes(b"others")
+        with pytest.raises(ConfigError, match=r"are model base \(weights\), system plain;"):
+            escalate(project, monkeypatch, "query")
+
+    def test_what_people_say_of_the_run_counts_as_in_the_verdict(self, project, monkeypatch):
+        store_verdict(project, documents.earned())
+        store_outputs(project)
+        checked = [label_of(color, wrong=n < 3) for n, color in enumerate(COLORS)]
+        (project.folder / "labels").mkdir()
+        (project.folder / "labels/query.jsonl").write_text(jsonl(checked))
+        monkeypatch.chdir(project.root)
+        printed = CliRunner().invoke(rung, ["verdict", "--json"], catch_exceptions=False).output
+        assert json.loads(printed)["verdicts"][0]["action"] == "fix_eval"
+        with pytest.raises(ConfigError, match="is fix_eval, not escalate_to_gpu"):
+            escalate(project, monkeypatch, "query")
+
     def test_an_unknown_suite_is_named_with_the_nearest(self, project, monkeypatch):
         with pytest.raises(ConfigError, match="Did you mean 'query'"):
             escalate(project, monkeypatch, "qury")
@@ -187,6 +243,14 @@ class TestFolder:
         lines = (write_job(tmp_path / "job", job, project) / "requirements.txt").read_text().split()
         assert {line.partition("==")[0] for line in lines} >= {"torch", "trl", "peft", "pytest"}
         assert all("==" in line and "+" not in line for line in lines)
+
+    def test_four_bits_need_one_more_package_pinned_like_the_others(self, project, job, tmp_path):
+        four_bits = replace(job, recipe=job.recipe | {"quantize": "nf4"})
+        lines = (write_job(tmp_path / "a", four_bits, project) / "requirements.txt").read_text()
+        pins = dict(line.split("==") for line in lines.split())
+        assert pins["bitsandbytes"] >= "0.46.1"  # the least that transformers accepts
+        plain = (write_job(tmp_path / "b", job, project) / "requirements.txt").read_text()
+        assert "bitsandbytes" not in plain
 
     @pytest.mark.parametrize(
         ("method", "stages"), [("sft", ["sft"]), ("dpo", ["dpo"]), ("both", ["sft", "dpo"])]

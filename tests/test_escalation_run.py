@@ -189,6 +189,14 @@ def test_uses_of_the_locked_cases_and_prompts_tried_are_counted_over_runs(toy):
     assert selection.prompt_systems == 2
 
 
+def test_examples_that_an_earlier_prompt_had_count_as_tried(toy):
+    toy.suite("toy", {"zero-shot": states(5, 5)})
+    earlier = json.loads(json.dumps(toy.document)) | {"run_id": "before"}
+    assert toy.evidence(history=[earlier, toy.document]).selection.few_shot_tried is None
+    earlier["systems"][0]["configuration"] = {"options": {"examples": {"path": "e.jsonl"}}}
+    assert toy.evidence(history=[earlier, toy.document]).selection.few_shot_tried
+
+
 def test_systems_are_known_by_their_configuration(toy):
     names = ("zero-shot", "few-shot", "rag", "oracle", "bigger", "lora")
     toy.suite("toy", {name: states(5, 5) for name in names})
@@ -328,6 +336,20 @@ def test_a_stored_pilot_is_taken_and_a_stale_one_is_left_out_and_said_to_be(toy)
     assert evidence.pilot is evidence.retained is None
     said = judge(evidence).conditions[0]
     assert said == "left out: the pilot stands on other cases; run it again"
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_a_run_that_judged_a_few_cases_knows_of_the_suites_others(toy, batches):
+    toy.suite("toy", {"few-shot": states(3, 2)}, cases={i: {"tags": ["x"]} for i in range(5)})
+    toy.pilots = [{"suite": "toy", "evidence": pilot_of(toy, "hash-of-toy")}]
+    known = {"toy": {"audit": {"checked": 60, "wrong": 1}}}
+    data = toy.data(known=known, suspected={"toy": {"c0"}})
+    data = replace(data, document=data.document | {"until_decided": batches})
+    evidence = evidence_of_run(data, toy.project)["toy"]
+    assert evidence.cases == 5
+    assert evidence.pilot.points[-1].cases == 100
+    assert evidence.audit.checked == 60
+    assert evidence.leakage.without["few-shot"].n == 4
 
 
 def test_prices_turn_tokens_into_money(tmp_path):

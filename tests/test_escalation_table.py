@@ -115,6 +115,25 @@ def too_dear():
     return earned() | {"economics": costs}
 
 
+def with_lora(passed, *absent, rows=None):
+    """A tuned system that was run on the suite, and what is absent."""
+    document = without(earned(), *absent)
+    known = {} if rows is None else {"training_rows": rows}
+    document["systems"].append(system("lora", "fine_tuned", passed, model="base", **known))
+    gained = passed - 240 + 5
+    document["pairs"] += [
+        pair("few-shot", "lora", passed - 220 + 5, 5),
+        pair("rag", "lora", gained, 5),
+    ]
+    return document
+
+
+def untagged():
+    document = without(earned(), "pairs", "misses")
+    document["systems"] = document["systems"][:3]
+    return document
+
+
 def few_cases():
     document = with_pilot(19, 28, 35, 69, gained=30)
     document["pilot"]["points"] = curve(40, 55, 64, 69, cases=80)
@@ -151,14 +170,25 @@ REACHED = [
     ("9b", "run_more_cases", with_rag(338, 345, 20, 13)),
     ("10", "collect_data", without(earned(), "readiness", "pilot", "retained")),
     ("10", "collect_data", earned() | {"readiness": {"rows": 60}}),
+    ("10", "collect_data", earned() | {"readiness": {"rows": 1600}}),
+    ("10", "collect_data", with_lora(385, "pilot") | {"readiness": {"rows": 1600, "leaked": 9}}),
     ("11", "run_pilot", without(earned(), "pilot", "retained")),
+    ("11", "run_pilot", with_lora(270, "pilot")),
     ("12", "run_pilot", harmed()),
+    ("12a", "look_at_misses", untagged()),
     ("13", "escalate_to_gpu", earned()),
     ("14", "stay_on_best_rung", too_dear()),
+    ("13", "escalate_to_gpu", with_lora(385, "pilot", "readiness")),
+    ("14a", "run_more_cases", with_lora(342, "pilot")),
     ("14b", "run_more_cases", few_cases()),
     ("15", "collect_data", rows_fall_short()),
     ("16", "stay_on_best_rung", with_pilot(200, 240, 262, 270)),
     ("17a", "run_more_cases", without(earned(), "retained")),
+    (
+        "17a",
+        "run_more_cases",
+        with_pilot(240, 290, 318, 334) | {"retained": {"gained": 30, "lost": 60, "tied": 400}},
+    ),
     ("17", "run_pilot", with_pilot(240, 290, 318, 334)),
 ]
 
@@ -263,3 +293,85 @@ def test_the_decision_alone_is_the_verdicts():
         evidence = replace(evidence_from_json(document), leakage=None, economics=None)
         if evidence_from_json(document) == evidence:
             assert first_row(claims_of(evidence)).action == action
+
+
+def test_a_tuned_system_that_reaches_the_target_outweighs_a_pilot_that_would_not():
+    document = with_lora(385)
+    document["pilot"]["points"] = curve(4, 6, 20, 85)
+    found = verdict(document)
+    assert found.action == "escalate_to_gpu"
+    assert "'lora' passes 385 of 400" in found.sentence
+    assert found.expected["pass_rate"]["median"] == pytest.approx(385 / 400)
+
+
+def test_a_larger_training_that_was_run_is_a_point_of_the_curve():
+    document = with_lora(300)
+    document["pilot"]["points"] = curve(4, 6, 20, 85)
+    document["readiness"]["rows"] = 1600
+    blind = verdict(document).expected["pass_rate"]["median"]
+    document["systems"][-1]["training_rows"] = 1600
+    seen = verdict(document).expected["pass_rate"]["median"]
+    assert blind < 0.7
+    assert seen == pytest.approx(0.75, abs=0.04)
+
+
+def test_a_tuned_system_too_close_to_call_forbids_to_say_never():
+    document = with_lora(338)
+    document["pilot"]["points"] = curve(200, 240, 262, 270)
+    assert verdict(document).row == "14a"
+
+
+def test_the_step_towards_ready_data_says_what_to_do_and_what_it_costs():
+    asked = earned() | {"readiness": {"rows": 60, "ready": False, "near_duplicates": 0.2}}
+    step = verdict(asked).next_step
+    assert "collect 40 more rows" in step["do"]
+    assert "keep one row of each group of copies" in step["do"]
+    assert "check 50 rows by hand" in step["do"]
+    assert step["cost"] == {"rows": 40, "labels": 50, "minutes": 25.0}
+
+
+def test_an_audit_of_no_rows_is_no_audit():
+    document = earned() | {
+        "readiness": {"rows": 1600, "ready": True, "audit": {"checked": 0, "wrong": 0}}
+    }
+    found = verdict(document)
+    assert found.action == "collect_data"
+    assert found.next_step["cost"]["labels"] == 50
+
+
+def test_calls_of_a_step_have_their_minutes_and_money_where_these_are_known():
+    document = first_afternoon(60)
+    document["systems"][0] |= {"latency_p95_s": 3.0, "cost_per_call": 0.002}
+    assert verdict(document).next_step["cost"] == {
+        "prompts": 2, "calls": 240, "money": 0.48, "minutes": 12.0,
+    }  # fmt: skip
+    document["systems"][0].pop("cost_per_call")
+    assert "money" not in verdict(document).next_step["cost"]
+
+
+def test_a_pilot_without_its_own_prompt_asks_for_that_first():
+    document = earned()
+    del document["pilot"]["gain"]
+    step = verdict(document).next_step
+    assert "own best prompt" in step["do"]
+    assert step["cost"]["calls"] == 400
+
+
+def test_few_seeds_that_blur_the_forecast_ask_for_seeds_before_rows():
+    document = with_pilot(240, 290, 318, 334)
+    document["readiness"]["rows"] = 800
+    document["pilot"]["points"][-1]["passed"] = [300, 368]
+    step = verdict(document).next_step
+    assert "more seeds" in step["do"]
+    assert "rows" not in step["cost"]
+
+
+def test_where_rag_helps_and_falls_short_training_is_on_retrieved_context():
+    document = without(earned(), "pilot", "retained")
+    document["pairs"][0] = pair("few-shot", "rag", 100, 80)
+    assert "retrieved passages" not in verdict(document).next_step["do"]
+    document["systems"][3]["outcomes"] = rate(280)
+    document["systems"][4]["outcomes"] = rate(285)
+    document["pairs"] = [pair("few-shot", "rag", 80, 20), pair("rag", "oracle", 20, 15)]
+    document["misses"]["total"] = 120
+    assert "retrieved passages" in verdict(document).next_step["do"]

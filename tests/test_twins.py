@@ -182,14 +182,18 @@ def test_forty_cases_ask_for_more(demo):
 
 
 def test_shuffled_training_outputs_are_not_expected_to_reach(taught):
-    assert taught.verdict("query").action == "escalate_to_gpu"
+    assert taught.verdict("query").action == "look_at_misses"
+    looked = {"system": "query-few-shot", "total": 60, "causes": {"behaviour": 60}}
+    assert taught.knows("query", misses=looked).verdict("query").action == "escalate_to_gpu"
     cases = load_cases(ROOT / "evals/query.jsonl")
     answers = [case.expected_output for case in cases]
     random.Random(0).shuffle(answers)
     # What was taught with one another's answers answers with one another's answers.
     lucky = {c.id for c, a in zip(cases, answers, strict=True) if a == c.expected_output}
     shuffled = taught.passing("query", "query-lora", "matches_query", lambda case: case in lucky)
-    verdict = shuffled.verdict("query")
+    nothing = [{"rows": rows, "passed": [0], "cases": 166} for rows in (40, 80, 160)]
+    nothing.append({"rows": 320, "passed": [0, 0, 0], "cases": 166})
+    verdict = shuffled.knows("query", pilot={"points": nothing}).verdict("query")
     assert (verdict.action, verdict.row) == ("stay_on_best_rung", "16")
     assert "not expected to reach" in verdict.sentence
 
@@ -224,7 +228,7 @@ def test_half_the_training_set_duplicated_and_leaked_is_not_ready(taught):
     twin = taught.knows("query", readiness=bad).verdict("query")
     assert (twin.action, twin.row) == ("collect_data", "10")
     assert "also stand in an eval suite" in twin.sentence
-    assert "near copies" in twin.next_step["do"]
+    assert "copies" in twin.next_step["do"]
 
 
 def test_a_tuning_that_harms_general_skills_does_not_ship(taught, demo):

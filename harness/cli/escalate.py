@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from harness.cli.subject import Subject, find_subject
-from harness.cli.verdict import stale_notes
+from harness.cli.verdict import labelled, stale_notes
 from harness.cli.workspace import Workspace
 from harness.config import Project
 from harness.economics import read_prices
@@ -84,14 +84,15 @@ def escalate(
 
 
 def _verdict(workspace: Workspace, run: str, suite: str) -> tuple[Verdict | None, str | None]:
-    """The verdict, and what has changed since it was given."""
+    """The verdict, as `rung verdict` gives it, and what has changed since."""
     if run == "latest" and not (workspace.store.reports / "latest").exists():
         return None, None
     document = read_document(workspace.store.find(run))
     row = next((row for row in document["verdicts"] if row["suite"] == suite), None)
     if row is None:
         return None, None
-    return rejudge(row), stale_notes(document, [row], workspace).get(suite)
+    rows = labelled(workspace, run, document, [row])
+    return rejudge(rows[0]), stale_notes(document, rows, workspace).get(suite)
 
 
 def _model(subject: Subject, source: str | None) -> SystemSpec:

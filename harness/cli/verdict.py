@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,26 @@ from typing import Any
 import click
 
 from harness.cli.workspace import Workspace
+from harness.config import Project
 from harness.errors import ConfigError, nearest
 from harness.escalation import judge, project_sentence, read_evidence, rejudge, stale_sentence
 from harness.escalation import stands_on as standing
-from harness.escalation.money_words import gpu_lines, money_lines
+from harness.escalation.money_words import calendar_lines, gpu_lines, money_lines
+from harness.escalation.outlook_words import change_lines, cost_words, expected_lines
+from harness.escalation.words import chance
+from harness.run import Suite
 from harness.store import Document, read_document
 from harness.types import Verdict
 
 
 @click.command(short_help="Which rung each suite justifies.")
-@click.argument("run", default="latest")
+@click.argument("run", required=False)
 @click.option("--suite", metavar="NAME", help="This suite only.")
 @click.option("--target", type=float, help="Judge the same evidence against another target.")
 @click.option("--evidence", type=click.Path(path_type=Path), help="Judge a file, not a run.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verdict(
-    run: str, suite: str | None, target: float | None, evidence: Path | None, as_json: bool
+    run: str | None, suite: str | None, target: float | None, evidence: Path | None, as_json: bool
 ) -> None:
     """Say which rung each suite of RUN (default: latest) justifies.
 
@@ -36,13 +40,15 @@ def verdict(
     rung verdict --evidence evidence.json --json
     """
     if evidence is not None:
+        _refuse_with_file({"RUN": run, "--suite": suite})
         found = judge(read_evidence(evidence))
         verdicts = [rejudge(asdict(found), target=target) if target is not None else found]
         notes: dict[str, str] = {}
     else:
+        run = run or "latest"
         workspace = Workspace()
         document = read_document(workspace.store.find(run))
-        rows = _with_labels(workspace, run, document, _rows(document, suite))
+        rows = labelled(workspace, run, document, _rows(document, suite))
         verdicts = [rejudge(row, target=target) for row in rows]
         notes = stale_notes(document, rows, workspace)
     sentence = project_sentence(verdicts)
@@ -69,7 +75,17 @@ def _rows(document: Document, suite: str | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_labels(
+def _refuse_with_file(given: Mapping[str, str | None]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name} chooses among stored verdicts, and --evidence judges a file",
+                key=name,
+                hint="Leave one of the two out.",
+            )
+
+
+def labelled(
     workspace: Workspace, run: str, document: Document, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Put into the evidence what people have said of the run's outputs since it was stored."""
@@ -83,32 +99,80 @@ def stale_notes(
     document: Document, rows: list[dict[str, Any]], workspace: Workspace
 ) -> dict[str, str]:
     """Say of each verdict what has changed since it was given."""
-    from harness.cases import content_hash
-    from systems.fingerprint import fingerprint
-
     present = {suite.name: suite for suite in workspace.catalogue().suites.values()}
     notes = {}
     for row in rows:
         suite = present.get(row["suite"])
-        before: Mapping[str, Any] = next(s for s in document["suites"] if s["name"] == row["suite"])
         if suite is None:
             notes[row["suite"]] = "this suite is gone"
             continue
-        memo = workspace.state.hashes
-        now: dict[str, Any] = {
-            **before,
-            "content_hash": content_hash(suite.cases),
-            "target": suite.config.target,
-            "systems": [spec.name for spec in suite.systems],
-        }
-        systems = [
-            {"name": spec.name, "fingerprint": fingerprint(spec, memo=memo).digest}
-            for spec in suite.systems
-        ]
-        stands = standing({**document, "systems": systems}, now, suite.project)
-        if sentence := stale_sentence(row, stands):
+        concerned = [suite, *filter(None, [present.get(suite.config.retained or "")])]
+        now = _as_of_today(document, concerned, workspace)
+        if sentence := stale_sentence(row, standing(now, now["suites"][0], suite.project)):
             notes[row["suite"]] = sentence
     return notes
+
+
+def _as_of_today(document: Document, suites: list[Suite], workspace: Workspace) -> Document:
+    """What a run would say now of all that a verdict on the first of these suites stands on."""
+    from systems.fingerprint import fingerprint
+
+    memo = workspace.state.hashes
+    before = {row["name"]: row for row in document["suites"]}
+    specs = {spec.name: spec for spec in suites[0].systems}
+    # Of the general skills only the champion: the adapters of other suites may not be there.
+    specs |= {s.name: s for suite in suites[1:] for s in suite.systems if s.name == suite.champion}
+    systems = [
+        {"name": name, "fingerprint": found.digest, "parts": found.parts}
+        for name, spec in specs.items()
+        for found in [fingerprint(spec, memo=memo)]
+    ]
+    return {
+        "suites": [_suite_row(s, before[s.name]) for s in suites if s.name in before],
+        "systems": systems,
+        "judges": list(_judge_rows(document, suites[0].project, memo)),
+    }
+
+
+def _suite_row(suite: Suite, before: Mapping[str, Any]) -> dict[str, Any]:
+    from harness.cases import content_hash
+
+    return {
+        "name": suite.name,
+        "file": str(suite.file),
+        "content_hash": content_hash(suite.cases),
+        "metrics": dict(_versions(suite, before["metrics"])),
+        "systems": [spec.name for spec in suite.systems],
+        "champion": suite.champion,
+        "target": suite.config.target,
+        "decides": list(suite.config.decides),
+        "split": suite.config.split,
+        "cluster": suite.cluster,
+    }
+
+
+def _versions(suite: Suite, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The metrics as their source stands; one whose source is elsewhere counts as unchanged."""
+    from harness.measured import metrics_in_source
+
+    source, found = suite.file.read_text("utf-8"), metrics_in_source(suite, before)
+    for name in {**before, **found}:
+        version = found.get(name)
+        if version is not None:
+            yield name, version
+        elif name in before and (
+            "import *" in source or f"test_{name.partition('[')[0]}" in source
+        ):
+            yield name, before[name]
+
+
+def _judge_rows(document: Document, project: Project, memo: Path) -> Iterator[dict[str, Any]]:
+    from systems.fingerprint import fingerprint
+
+    for row in document.get("judges", ()):
+        spec = project.systems.get(row["judge"])
+        if spec is not None:
+            yield {**row, "version": f"-{fingerprint(spec, memo=memo).digest[:12]}"}
 
 
 def _show(item: Verdict, note: str | None) -> None:
@@ -121,24 +185,21 @@ def _show(item: Verdict, note: str | None) -> None:
     for reason in item.reasons:
         click.echo(f"  - {reason}")
     if item.next_step.get("do"):
-        click.echo(f"  next: {item.next_step['do']}{_cost(item.next_step.get('cost') or {})}")
-    value = item.confidence.get("value")
-    if value is not None:
-        click.echo(f"  sure: {100 * value:.1f} % (weakest link: {item.confidence['weakest']})")
-    flips = item.would_change.get("flips")
-    if flips:
-        click.echo(f"  would change: {flips['what']} -> {flips['becomes'].replace('_', ' ')}")
-    for line in (*money_lines(item), *gpu_lines(item)):
+        click.echo(f"  next: {item.next_step['do']}{cost_words(item.next_step.get('cost') or {})}")
+    for line in _outlook(item):
         click.echo(f"  {line}")
     for condition in item.conditions:
         click.echo(f"  on condition: {condition}")
     click.echo(f"  (row {item.row} of the decision table)")
 
 
-def _cost(cost: Mapping[str, Any]) -> str:
-    parts = [
-        f"{value:,.6g} {unit.replace('_', ' ')}"
-        for unit, value in cost.items()
-        if isinstance(value, int | float)
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
+def _outlook(item: Verdict) -> Iterator[str]:
+    """How sure, what to expect, what would change it, and what it costs."""
+    row = asdict(item)
+    value = item.confidence.get("value")
+    if value is not None:
+        yield f"sure: {chance(value, digits=1)} (weakest link: {item.confidence['weakest']})"
+    yield from expected_lines(item.expected)
+    yield from change_lines(item.would_change)
+    for lines in (money_lines, gpu_lines, calendar_lines):
+        yield from lines(row)

@@ -47,6 +47,7 @@ class Facts:
     high: float
     inspected: int
     left: int  # misses that nobody has looked at, or that have no known cause
+    total: int
 
     @property
     def known(self) -> bool:
@@ -64,7 +65,7 @@ class Reach:
     now: float
     most_rows: int
     most: float
-    posterior: Posterior | None  # None when the tuned system itself was measured
+    posterior: Posterior | None  # None where a tuned system surely reaches it: nothing to forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,11 @@ class Claims:
         return _reach(self.evidence, self.target, self.tuned)
 
     @property
+    def tuned_reaches(self) -> bool:
+        """Whether a tuned system that was run on the suite surely reaches the target."""
+        return self.tuned is not None and self.tuned.claim.state == "above"
+
+    @property
     def prompts_tried(self) -> int:
         """Distinct prompt systems tried, over stored runs where they were counted."""
         counted = self.evidence.selection.prompt_systems
@@ -120,8 +126,7 @@ class Claims:
     @property
     def best_cheap(self) -> SystemEvidence | None:
         """The best system by prompt or RAG that may be used."""
-        found = [best.system for best in (self.rag, self.prompt) if best is not None]
-        return max(found, key=lambda s: s.outcomes.value or 0.0, default=None)
+        return _highest([best.system for best in (self.rag, self.prompt) if best is not None])
 
 
 def allowed(evidence: Evidence, *rungs: Rung, probe: bool = False) -> list[SystemEvidence]:
@@ -161,10 +166,8 @@ def claims_of(evidence: Evidence, economics: Assessment | None = None) -> Claims
     if ruled_out is not None:
         goal = max((ruled_out.outcomes.value or 0.0) - evidence.settings.tolerated_loss, 0.01)
     gap_claim, gap = _gap(evidence, rag, oracle)
-    pilot = evidence.pilot
     tuned = best_of(evidence, allowed(evidence, "fine_tuned"), goal)
-    gain = pilot.gain if pilot is not None else _tuned_gain(evidence, tuned, prompt)
-    over = pilot.gain_over_best if pilot is not None and pilot.same_model else None
+    gain, over = _gains(evidence, tuned, prompt, rag)
     return Claims(
         evidence=evidence,
         target=goal,
@@ -179,7 +182,7 @@ def claims_of(evidence: Evidence, economics: Assessment | None = None) -> Claims
         tuned=tuned,
         gap=gap,
         gap_claim=gap_claim,
-        facts=_facts(evidence),
+        facts=_facts(evidence, prompt, rag),
         unready=unready(evidence.readiness) if evidence.readiness is not None else None,
         gain=None if gain is None else pair_state(evidence, gain, 0.0, exact=True),
         gain_over_best=None if over is None else pair_state(evidence, over, 0.0, exact=True),
@@ -252,15 +255,20 @@ def _gap(
     return least, "open"
 
 
-def _facts(evidence: Evidence) -> Facts | None:
+def _facts(evidence: Evidence, *bests: Best | None) -> Facts | None:
+    """None where nothing was missed; misses that nobody looked at may all lack a fact."""
     misses = evidence.misses
-    if misses is None or misses.total == 0:
+    if misses is None:
+        rates = [best.system.outcomes for best in bests if best is not None]
+        left = min((int(rate.n - rate.passed) for rate in rates), default=0)
+        return _nothing_known(left) if left else None
+    if misses.total == 0:
         return None
     inspected = sum(misses.causes.values())
     facts, unknown = misses.causes.get("missing_fact", 0), misses.causes.get("unknown", 0)
     left = misses.total - inspected + unknown
     if inspected == 0:
-        return Facts(share=None, low=0.0, high=1.0, inspected=0, left=left)
+        return _nothing_known(left)
     level = 1 - 2 * evidence.settings.alpha
     return Facts(
         share=facts / inspected,
@@ -268,16 +276,45 @@ def _facts(evidence: Evidence) -> Facts | None:
         high=wilson(facts + unknown, inspected, confidence_level=level)[1],
         inspected=inspected,
         left=left,
+        total=misses.total,
     )
 
 
-def _tuned_gain(evidence: Evidence, tuned: Best | None, prompt: Best | None) -> Paired | None:
-    """Of a tuned system that was run on the suite: over the best prompt of its own model."""
-    if tuned is None or prompt is None:
-        return None
+def _nothing_known(misses: int) -> Facts:
+    return Facts(share=None, low=0.0, high=1.0, inspected=0, left=misses, total=misses)
+
+
+def _gains(
+    evidence: Evidence, tuned: Best | None, prompt: Best | None, rag: Best | None
+) -> tuple[Paired | None, Paired | None]:
+    """Tuning over the prompt of its own model, and over the best system by prompt or RAG.
+
+    A tuned system that reaches the target speaks for itself; else the pilot does, else what there is.
+    """
+    pilot = evidence.pilot
+    own, over = _tuned_gains(evidence, tuned, prompt, rag)
+    if pilot is None or (tuned is not None and tuned.claim.state == "above" and own is not None):
+        return own, over
+    return pilot.gain, pilot.gain_over_best if pilot.same_model else None
+
+
+def _tuned_gains(
+    evidence: Evidence, tuned: Best | None, prompt: Best | None, rag: Best | None
+) -> tuple[Paired | None, Paired | None]:
+    if tuned is None:
+        return None, None
+    cheap = [best.system for best in (prompt, rag) if best is not None]
     own = [s for s in allowed(evidence, "prompt") if s.model == tuned.system.model]
-    base = max(own, key=lambda s: s.outcomes.value or 0.0, default=prompt.system)
-    return evidence.pair(base.name, tuned.system.name)
+    base = _highest(own) or (prompt.system if prompt is not None else None)
+    pairs = [
+        evidence.pair(system.name, tuned.system.name) if system is not None else None
+        for system in (base, _highest(cheap))
+    ]
+    return pairs[0], pairs[1]
+
+
+def _highest(systems: Sequence[SystemEvidence]) -> SystemEvidence | None:
+    return max(systems, key=lambda s: s.outcomes.value or 0.0, default=None)
 
 
 def _forgetting(evidence: Evidence) -> Claim | None:
@@ -287,15 +324,28 @@ def _forgetting(evidence: Evidence) -> Claim | None:
 
 
 def _reach(evidence: Evidence, goal: float, tuned: Best | None) -> Reach | None:
+    """What was measured goes before what a smaller pilot would forecast."""
     pilot = evidence.pilot
-    if pilot is not None and len(pilot.points) >= 2:
-        have = evidence.readiness.rows if evidence.readiness is not None else 0
-        return _forecast(pilot.points, have, goal)
-    if pilot is None and tuned is not None:
-        rows = evidence.readiness.rows if evidence.readiness is not None else 0
+    rows = evidence.readiness.rows if evidence.readiness is not None else 0
+    if tuned is not None and tuned.claim.state == "above":
         chance = 1 - tuned.claim.pvalue_above
         return Reach(rows=rows, now=chance, most_rows=rows, most=chance, posterior=None)
-    return None
+    if pilot is None:
+        return None
+    points = _curve(pilot.points, tuned)
+    return _forecast(points, rows, goal) if len(points) >= 2 else None
+
+
+def _curve(points: tuple[PilotPoint, ...], tuned: Best | None) -> tuple[PilotPoint, ...]:
+    """The pilot's points, and a larger training that was run on the suite."""
+    rows = tuned.system.training_rows if tuned is not None else None
+    if tuned is None or rows is None or not points or rows <= points[-1].rows:
+        return points
+    rate = tuned.system.outcomes
+    larger = PilotPoint(
+        rows=rows, passed=(rate.passed,), cases=rate.n, n_effective=rate.n_effective
+    )
+    return (*points, larger)
 
 
 def measured(point: PilotPoint) -> Point:

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Mapping
 from harness.escalation.claims import Claims
 from harness.escalation.evidence import Evidence, Pilot
 from harness.escalation.headroom import several_tasks
-from harness.escalation.readiness import unmeasured
 from harness.escalation.sentences import SKILL_CASES
 from harness.escalation.states import usable
-from harness.escalation.table import Row, has_tuned, passed_over
+from harness.escalation.table import TABLE, Row, has_tuned, no_rag, passed_over
 from harness.escalation.words import counted, percent
 from harness.types import Action
 
 POSITIVE: frozenset[Action] = frozenset(
     {"step_down", "stay_on_prompt", "change_model", "climb_to_rag", "escalate_to_gpu"}
 )
+# From here on a verdict has asked whether facts are missing.
+ROW_OF_FACTS = next(place for place, row in enumerate(TABLE) if row.number == "6")
 ABSENT: Mapping[str, str] = {
     "champion": "no champion is named: whether a cheaper system would do was not asked",
     "prompt": "no prompt system that may be used was measured",
@@ -39,10 +40,6 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
     found += [ABSENT[name] for name in passed_over(claims, row)]
     found += _facts(claims, row)
     found += _limits(evidence)
-    if evidence.readiness is not None and row.number in ("11", "13", "17", "17a", "14b"):
-        found += [
-            f"not checked on the training data: {name}" for name in unmeasured(evidence.readiness)
-        ]
     if evidence.pilot is not None and row.number in (
         "12",
         "13",
@@ -70,8 +67,8 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
 def _asides(evidence: Evidence) -> Iterator[str]:
     parts = several_tasks(evidence)
     if parts is not None:
-        reach = ", ".join(s.tag for s in parts[0]) or "none"
-        yield f"this is several tasks: tags that already reach the target: {reach}"
+        reach = ", ".join(s.tag for s in parts[0])
+        yield f"this is several tasks{f': {reach} already reach the target' if reach else ''}"
     for opinion in evidence.opinions:
         yield f"{opinion.by} would say {opinion.action}: {opinion.because}"
 
@@ -123,7 +120,7 @@ def _facts(claims: Claims, row: Row) -> Iterator[str]:
     misses, facts = claims.evidence.misses, claims.facts
     if misses is None or facts is None:
         return
-    if misses.by_rule and row.number in ("6", "7"):
+    if misses.by_rule and no_rag(claims) and TABLE.index(row) >= ROW_OF_FACTS:
         yield "causes of misses set by rule, not by a person"
     if row.number in ("10", "11") and facts.high >= 0.1 and facts.share is not None:
         yield f"up to {percent(facts.high)} of the misses may lack a fact"

@@ -49,13 +49,23 @@ def read_evidence(file: Path) -> Evidence:
     Raises
     ------
     ConfigError
-        The file is missing, is not JSON, or holds evidence that cannot be.
+        The file is missing or cannot be read, is not JSON, or holds evidence that cannot be.
     """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError("this key comes twice", file=file, key=key)
+        return dict(pairs)
+
     try:
-        document = json.loads(file.read_text("utf-8-sig"))
+        document = json.loads(file.read_text("utf-8-sig"), object_pairs_hook=once)
     except FileNotFoundError:
         raise ConfigError("there is no such file", file=file) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise ConfigError(f"not JSON: {error}", file=file, line=line) from None
     return evidence_from_json(document, file=file)

@@ -79,6 +79,7 @@ class SystemEvidence:
     few_shot: bool = False
     hosted: bool | None = None  # answers leave the house
     model: str | None = None
+    training_rows: int | None = None  # of a tuned system whose training is known
     latency_p95_s: float | None = None
     cost_per_call: float | None = None
 
@@ -238,7 +239,7 @@ def _above(measured: float | None, limit: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The best cheap system on the cases with one tag; tags may overlap."""
+    """One system on the cases with one tag; tags may overlap."""
 
     tag: str
     outcomes: Rate

@@ -7,9 +7,10 @@ from typing import Any
 
 from scipy.special import ndtr
 
-from harness.escalation.claims import Claims
-from harness.escalation.evidence import Evidence, Rate, Slice
+from harness.escalation.claims import Claims, claims_of
+from harness.escalation.evidence import Evidence, Misses, Rate, Slice
 from harness.escalation.states import rate_state
+from harness.escalation.table import first_row
 from harness.statistics.multiplicity import holm
 
 LEAST_CASES_OF_A_TAG = 20
@@ -22,6 +23,17 @@ REMEDIES: Mapping[str, str] = {
     "reasoning": "a stronger model",
     "bad_label": "correct labels",
     "unknown": "tagging",
+    # By rule alone.
+    "error": "a system that answers",
+    "truncated": "more tokens to answer in",
+    "refused": "prompting",
+    "invalid_label": "prompting or tuning",
+    "too_long": "prompting",
+    "repetitive": "decoding, or a stronger model",
+    "misspelled": "a stronger model, or tuning",
+    "unused_fact": "prompting, tuning or a stronger model",
+    "wrong_fact": "prompting, tuning or a stronger model",
+    "off_topic": "prompting",
 }
 
 
@@ -31,23 +43,37 @@ def waterfall(claims: Claims) -> list[dict[str, Any]]:
     Each row: `cause`, `misses`, `points` (what the pass rate would gain were all of them mended),
     `remedy`. Misses that nobody tagged are the cause `unknown`.
     """
-    misses, evidence = claims.evidence.misses, claims.evidence
-    rows: list[dict[str, Any]] = []
-    if misses is not None:
-        cases = _cases(evidence, misses.system) or misses.total
-        causes = dict(misses.causes)
-        causes["unknown"] = misses.total - misses.tagged
-        for cause, count in sorted(causes.items(), key=lambda item: -item[1]):
-            if count:
-                rows.append(
-                    {
-                        "cause": cause,
-                        "misses": count,
-                        "points": round(count / cases, 4),
-                        "remedy": REMEDIES.get(cause, "depends on the cause"),
-                    }
-                )
-    return rows
+    evidence, misses = claims.evidence, _misses(claims)
+    if misses is None:
+        return []
+    cases = _cases(evidence, misses.system) or misses.total
+    causes = dict(misses.causes)
+    causes["unknown"] = misses.total - misses.tagged
+    return [
+        {
+            "cause": cause,
+            "misses": count,
+            "points": round(count / cases, 4),
+            "remedy": _remedy(cause, evidence, misses),
+        }
+        for cause, count in sorted(causes.items(), key=lambda item: -item[1])
+        if count
+    ]
+
+
+def _misses(claims: Claims) -> Misses | None:
+    """The misses as evidence has them, else those of the best cheap system, their causes unknown."""
+    best = claims.best_cheap
+    if claims.evidence.misses is not None or best is None:
+        return claims.evidence.misses
+    return Misses(system=best.name, total=int(best.outcomes.n - best.outcomes.passed), causes={})
+
+
+def _remedy(cause: str, evidence: Evidence, misses: Misses) -> str:
+    # Retrieval that is there and brought no gold passage is not mended by having retrieval.
+    rung = next((s.rung for s in evidence.systems if s.name == misses.system), None)
+    known = "retrieval" if cause == "missing_fact" and rung == "rag" else cause
+    return REMEDIES.get(known, "depends on the cause")
 
 
 def _cases(evidence: Evidence, system: str | None) -> int | None:
@@ -66,9 +92,9 @@ def headroom(claims: Claims) -> dict[str, Any]:
         found["retrieval"] = round(
             max((claims.oracle.system.outcomes.value or 0.0) - value, 0.0), 4
         )
-    facts = claims.facts
-    if facts is not None and facts.share is not None and value is not None:
-        found["facts"] = round(facts.share * (1 - value), 4)
+    facts = _facts_at_most(evidence.misses)
+    if facts is not None and value is not None:
+        found["facts"] = round(facts * (1 - value), 4)
     if evidence.audit is not None and evidence.audit.checked:
         found["labels"] = round(evidence.audit.wrong / evidence.audit.checked, 4)
     measured: dict[str, Any] = {
@@ -77,13 +103,22 @@ def headroom(claims: Claims) -> dict[str, Any]:
     return {"at_most": measured, "waterfall": waterfall(claims)}
 
 
+def _facts_at_most(misses: Misses | None) -> float | None:
+    """The share of misses that may lack a fact: every one of unknown cause may. None: no cause known."""
+    if misses is None or not misses.tagged:
+        return None
+    may = misses.causes.get("missing_fact", 0) + misses.causes.get("unknown", 0)
+    return may / sum(misses.causes.values())
+
+
 def several_tasks(evidence: Evidence) -> tuple[tuple[Slice, ...], tuple[Slice, ...]] | None:
     """Tags that already reach the target and those that do not, where the suite is several tasks.
 
     It is when some tag's pass rate differs from that of the other cases by more than twice a
-    worthwhile gain, and by more than chance (Holm over the tags).
+    worthwhile gain, and by more than chance (Holm over the tags). The system is the one that the
+    verdict speaks about.
     """
-    tags = [s for s in evidence.slices if s.outcomes.n >= LEAST_CASES_OF_A_TAG]
+    tags = _tags(evidence)
     if len(tags) < 2:
         return None
     passed, n = _whole(evidence, tags)
@@ -109,6 +144,27 @@ def several_tasks(evidence: Evidence) -> tuple[tuple[Slice, ...], tuple[Slice, .
     return reach, tuple(s for s in tags if s not in reach)
 
 
+def _tags(evidence: Evidence) -> list[Slice]:
+    """The system that the verdict speaks about by tag; of an unnamed system all that there is."""
+    tags = [s for s in evidence.slices if s.outcomes.n >= LEAST_CASES_OF_A_TAG]
+    if all(s.system is None for s in tags):
+        return tags
+    name = spoken_of(evidence)
+    return [s for s in tags if s.system == name]
+
+
+def spoken_of(evidence: Evidence) -> str | None:
+    """The system whose pass rate the verdict's sentence names."""
+    claims = claims_of(evidence)
+    named = {
+        "0b": claims.champion, "1": claims.step_down, "1b": claims.champion,
+        "2": claims.prompt, "3": claims.prompt, "4": claims.prompt,
+        "5": claims.probe, "5b": claims.probe, "8": claims.rag, "14a": claims.tuned,
+    }.get(first_row(claims).number)  # fmt: skip
+    system = named.system if named is not None else claims.best_cheap
+    return system.name if system is not None else None
+
+
 def _whole(evidence: Evidence, tags: list[Slice]) -> tuple[float, int]:
     """The cases that the tags are parts of: the system's, or the sum where tags do not overlap."""
     system = next((s for s in evidence.systems if s.name == tags[0].system), None)
@@ -129,6 +185,7 @@ def scope(evidence: Evidence) -> dict[str, Any] | None:
     state = rate_state(evidence, joint, evidence.target).state if n and partition else None
     return {
         "several_tasks": True,
+        "system": (*reach, *rest)[0].system,
         "reach": [s.tag for s in reach],
         "rest": [
             {"tag": s.tag, "passed": s.outcomes.passed, "n": s.outcomes.n}

@@ -37,6 +37,9 @@ TEMPLATES = (
 # Of models and projects, what a job has no use for.
 NOT_COPIED = ("__pycache__", "checkpoint*", ".git", ".rung", "*.pyc", "reports")
 EXTRAS = ("local", "train", "text", "openai")
+# What the machine that writes a job may lack: 4 bits need a GPU. It asks for torch from 2.4 to below 3;
+# transformers 5 asks for 0.46.1 of it or later.
+STATED: Mapping[str, str] = {"bitsandbytes": "0.50.2"}
 STAGES: Mapping[str, tuple[str, ...]] = {"sft": ("sft",), "dpo": ("dpo",), "both": ("sft", "dpo")}
 DPO_DEFAULTS = {"num_train_epochs": 1, "beta": 0.1}
 
@@ -238,11 +241,11 @@ def _pinned(job: Job) -> list[str]:
         )
         if wanted and requirement.name != "rung":
             names.add(requirement.name)
+    if job.recipe.get("quantize"):
+        names.add("bitsandbytes")
+    versions = {name: _version(name) or STATED.get(name) for name in sorted(names)}
     # A wheel's local label (+cpu, +cu128) names a build, not a version.
-    pinned = [
-        f"{n}=={v.partition('+')[0]}" for n in sorted(names) if (v := _version(n)) is not None
-    ]
-    return [*pinned, *(["bitsandbytes"] if job.recipe.get("quantize") else [])]
+    return [f"{n}=={v.partition('+')[0]}" for n, v in versions.items() if v is not None]
 
 
 def _version(name: str) -> str | None:

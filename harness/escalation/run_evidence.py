@@ -11,10 +11,10 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from harness.config import Project
 from harness.economics import read_prices
+from harness.escalation.causes import causes_of, misses_by_rule
 from harness.escalation.document import evidence_from_json, evidence_to_json
 from harness.escalation.evidence import (
     Evidence,
@@ -31,6 +31,7 @@ from harness.escalation.evidence import (
     SystemEvidence,
 )
 from harness.escalation.expiry import stands_on
+from harness.escalation.headroom import LEAST_CASES_OF_A_TAG
 from harness.escalation.outcomes_of_run import (
     Document,
     cases_of,
@@ -39,11 +40,11 @@ from harness.escalation.outcomes_of_run import (
     paired,
     tables_of,
 )
+from harness.escalation.traits import hosted, is_oracle, training_rows
 from harness.store import Columns
 from harness.types import SystemSpec
 
 CLUSTER = "group"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ class _Suite:
             shipping=self.shipping(),
             retained=self.retained(specs),
             economics=self.economics(systems, best),
-            slices=tuple(self.slices(best)) if best is not None else (),
+            slices=tuple(self.slices(systems)),
             stands_on=stands_on(self.run.document, self.suite, self.project),
         )
         stored = [
@@ -153,11 +154,12 @@ class _Suite:
             rung=spec.rung,
             outcomes=table.rate(self.cases, self.judged_on),
             dev=dev if dev is not None and dev.n else None,
-            oracle=spec.rung == "rag" and _is_oracle(options.get("retriever")),
+            oracle=spec.rung == "rag" and is_oracle(options.get("retriever")),
             probe=spec.name in self.project.probes,
             few_shot="examples" in options,
-            hosted=_hosted(spec),
+            hosted=hosted(spec),
             model=spec.model.name if spec.model is not None else None,
+            training_rows=training_rows(spec),
             latency_p95_s=usage.get("latency_p95_s"),
             cost_per_call=self.cost_per_call(spec, usage),
         )
@@ -204,7 +206,7 @@ class _Suite:
         if split == "locked" and not any(case.split for case in self.cases.values()):
             split = "all"
         prompts = {s.name for s in systems if s.rung == "prompt" and not s.probe}
-        tried, uses = set(), 0
+        tried, uses, few_shot = set(), 0, any(s.few_shot for s in systems)
         runs = {d["run_id"]: d for d in (*self.run.history, self.run.document)}
         for document in runs.values():
             suite = next((s for s in document["suites"] if s["name"] == self.name), None)
@@ -214,40 +216,36 @@ class _Suite:
             named = {
                 s["name"]: s for s in document["systems"] if s["name"] in suite.get("systems", ())
             }
-            tried |= {
-                s["fingerprint"]
+            prompted = [
+                s
                 for name, s in named.items()
                 if s["rung"] == "prompt" and name not in self.project.probes
-            }
+            ]
+            tried |= {s["fingerprint"] for s in prompted}
+            few_shot |= any(
+                "examples" in s.get("configuration", {}).get("options", {}) for s in prompted
+            )
         return Selection(
             split=split,
             locked_uses=uses if split == "locked" else None,
             prompt_systems=max(len(tried), len(prompts)) if self.run.history else None,
-            few_shot_tried=any(s.few_shot for s in systems) or None,
+            few_shot_tried=few_shot or None,
         )
 
     def misses(self, best: SystemEvidence) -> Misses | None:
         """Causes that a person gave, else by rule.
 
-        The rule: a case that names its gold passages, missed by a system that is shown none, lacks a
-        fact.
+        The rule of a prompt whose cases name their gold passages: it is shown none, so it lacks a fact.
         """
-        fractions = self.tables[best.name].fractions
-        missed = [i for i in self.judged_on if (f := fractions.get(i)) is not None and f < 1]
-        total = int(best.outcomes.n - best.outcomes.passed)
         tagged = tagged_misses(best, self.causes_by_hand(best.name))
         if tagged is not None:
             return tagged
-        gold = min(sum(self.cases[i].gold for i in missed), total)
-        if best.rung != "prompt" or not gold:
-            return None
-        found = {"missing_fact": gold, "unknown": total - gold}
-        return Misses(
-            system=best.name,
-            total=total,
-            causes={cause: count for cause, count in found.items() if count},
-            by_rule=True,
-        )
+        fractions = self.tables[best.name].fractions
+        missed = {i: 1 - f for i in self.judged_on if (f := fractions.get(i)) is not None and f < 1}
+        causes: Mapping[str, str] = {i: "missing_fact" for i in missed if self.cases[i].gold}
+        if best.rung != "prompt" or not causes:
+            causes = causes_of(self.run.scores, self.name, best.name, self.metrics)
+        return misses_by_rule(best, causes, missed)
 
     def causes_by_hand(self, system: str) -> dict[str, int]:
         """Misses of a system that a person tagged, by cause."""
@@ -318,16 +316,17 @@ class _Suite:
         base, new = skills.tables[bases[0].name], skills.tables[tuned[0][1]]
         return paired(base, new, skills.cases, skills.judged_on)
 
-    def slices(self, best: SystemEvidence) -> Iterable[Slice]:
-        """The best cheap system by tag."""
+    def slices(self, systems: Sequence[SystemEvidence]) -> Iterable[Slice]:
+        """Every system that a verdict may speak about, by tag; tags of few cases say nothing."""
         by_tag: dict[str, list[str]] = {}
         for name in self.judged_on:
             for tag in self.cases[name].tags:
                 by_tag.setdefault(tag, []).append(name)
-        for tag, ids in sorted(by_tag.items()):
-            rate = self.tables[best.name].rate(self.cases, ids)
-            if rate.n:
-                yield Slice(tag=tag, system=best.name, outcomes=rate)
+        for system in (s for s in systems if not s.oracle):
+            for tag, ids in sorted(by_tag.items()):
+                rate = self.tables[system.name].rate(self.cases, ids)
+                if rate.n >= LEAST_CASES_OF_A_TAG:
+                    yield Slice(tag=tag, system=system.name, outcomes=rate)
 
 
 def tagged_misses(best: SystemEvidence, by_hand: Mapping[str, int]) -> Misses | None:
@@ -353,20 +352,6 @@ def best_cheap(systems: Sequence[SystemEvidence]) -> SystemEvidence | None:
     chosen = all(s.dev is not None for s in cheap)
     rates = {s.name: s.dev if chosen and s.dev is not None else s.outcomes for s in cheap}
     return max(cheap, key=lambda s: rates[s.name].value or 0.0, default=None)
-
-
-def _is_oracle(retriever: object) -> bool:
-    return retriever == "oracle" or (isinstance(retriever, Mapping) and "oracle" in retriever)
-
-
-def _hosted(spec: SystemSpec) -> bool | None:
-    """Whether answers leave the house; None where a callable or a recording does not say."""
-    if spec.model is None:
-        return False if spec.kind in ("classical", "fine_tuned") else None
-    if spec.model.kind == "transformers":
-        return False
-    host = urlsplit(str(spec.model.options.get("base_url", ""))).hostname
-    return host not in LOOPBACK
 
 
 def with_known(evidence: Evidence, *parts: Mapping[str, Any] | None) -> Evidence:

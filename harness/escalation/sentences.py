@@ -14,7 +14,7 @@ from harness.escalation.headroom import several_tasks
 from harness.escalation.readiness import method
 from harness.escalation.states import pair_state
 from harness.escalation.table import Row
-from harness.escalation.words import percent
+from harness.escalation.words import percent, probability
 from harness.statistics.power import FurtherCases, rate_mde
 from harness.types import Action
 
@@ -158,10 +158,17 @@ def _more_cases_probe(c: Claims) -> str:
 
 def _look_at_misses(c: Claims) -> str:
     assert c.facts is not None
-    total = c.facts.inspected + c.facts.left
     return (
         f"Look at the misses first: {_short(c)}, and nobody can say yet whether the "
-        f"{total} misses lack facts (which RAG would bring) or skill (which it would not)."
+        f"{c.facts.total} misses lack facts (which RAG would bring) or skill (which it would not)."
+    )
+
+
+def _look_before_training(c: Claims) -> str:
+    assert c.facts is not None
+    return (
+        f"Look at the misses before buying a GPU: {_reached(c)}, but nobody has looked whether the "
+        f"{c.facts.total} misses lack facts, which RAG would bring for less."
     )
 
 
@@ -213,7 +220,7 @@ def _reached(c: Claims) -> str:
     expected = c.reach.posterior.predict(c.reach.rows)
     return (
         f"training on {c.reach.rows:,} rows is expected to pass {percent(expected.median)}, "
-        f"and reaches {percent(c.target)} with probability {c.reach.now:.2f}"
+        f"and reaches {percent(c.target)} with probability {probability(c.reach.now)}"
     )
 
 
@@ -247,20 +254,25 @@ def _never(c: Claims) -> str:
     assert c.reach is not None
     return (
         f"Stay on the best rung you have: tuning this model is not expected to reach {percent(c.target)} "
-        f"(probability {c.reach.most:.2f} even with {c.reach.most_rows:,} rows)."
+        f"(probability {probability(c.reach.most)} even with {c.reach.most_rows:,} rows)."
     )
 
 
 def _almost(c: Claims) -> str:
+    so_far = _reached(c) if c.reach is not None else _short(c)
     if c.forgetting is None:
         return (
-            f"Measure what tuning forgets before buying a GPU: {_reached(c)}, "
+            f"Measure what tuning forgets before buying a GPU: {so_far}, "
             "but nobody has checked its general skills."
         )
     open_part = (
         "how much it forgets" if c.forgetting.state == "open" else "whether it beats what you have"
     )
-    return f"Run more cases: {_reached(c)}, but it is not clear yet {open_part}."
+    return f"Run more cases: {so_far}, but it is not clear yet {open_part}."
+
+
+def _tuned_open(c: Claims) -> str:
+    return f"Run more cases: the tuned system is too close to call ({_too_close(c.tuned, c)})."
 
 
 def _blurred(c: Claims) -> str:
@@ -294,11 +306,13 @@ _SENTENCES: Mapping[str, Callable[[Claims], str]] = {
     "10": _collect_first,
     "11": _first_pilot,
     "12": _pilot_again,
+    "12a": _look_before_training,
     "13": _escalate,
     "14": _not_worth_it,
     "15": _collect_more,
     "16": _never,
     "17a": _almost,
+    "14a": _tuned_open,
     "14b": _blurred,
     "17": _undecided_pilot,
 }
@@ -307,12 +321,17 @@ _SENTENCES: Mapping[str, Callable[[Claims], str]] = {
 def reasons(claims: Claims) -> tuple[str, ...]:
     """The facts behind the verdict, with their counts."""
     evidence = claims.evidence
-    found = [f"{passes(b.system)}" for b in (claims.prompt, claims.rag, claims.oracle) if b]
-    found += [f"{passes(b.system)} (stronger base model)" for b in (claims.probe,) if b]
-    found += [f"{passes(b.system)} (tuned)" for b in (claims.tuned,) if b]
-    names = [b.system.name for b in (claims.prompt, claims.rag, claims.oracle, claims.tuned) if b]
+    bests = (
+        (claims.step_down, ""), (claims.prompt, ""), (claims.rag, ""), (claims.oracle, ""),
+        (claims.probe, " (stronger base model)"), (claims.tuned, " (tuned)"), (claims.champion, ""),
+    )  # fmt: skip
+    known: dict[str, str] = {}
+    for best, note in bests:
+        if best is not None:
+            known.setdefault(best.system.name, passes(best.system) + note)
+    found = list(known.values())
     for pair in evidence.pairs:
-        if pair.baseline in names and pair.candidate in names:
+        if pair.baseline in known and pair.candidate in known:
             found.append(against(evidence, pair.candidate, pair.baseline, pair.counts))
     if evidence.pilot is not None and evidence.pilot.gain is not None:
         found.append(against(evidence, "the pilot", "its own prompt", evidence.pilot.gain))
@@ -337,7 +356,7 @@ def leaning(claims: Claims, row: Row) -> str | None:
         rest = {"above": "reaches the target", "below": "falls short of the target"}.get(side or "")
         return f"'{best.system.name}' leans to: {rest}" if rest else "exactly at the target"
     if row.number in ("17", "14b") and claims.reach is not None:
-        return f"probability to reach the target {claims.reach.now:.2f}"
+        return f"probability to reach the target {probability(claims.reach.now)}"
     return None
 
 
@@ -351,5 +370,13 @@ def cannot_settle(claims: Claims, more: FurtherCases | None, best: Best | None) 
 
 
 def train_method(claims: Claims) -> str:
-    """The training method, or `both` on retrieved context where that stands in the way."""
+    """The training method: `sft`, `dpo`, or one after the other."""
     return method(claims.evidence.readiness)
+
+
+def on_context(claims: Claims) -> bool:
+    """Whether to train on retrieved context: RAG surely helps, and its best falls short all the same."""
+    if claims.rag is None or claims.prompt is None:
+        return False
+    pair = claims.evidence.pair(claims.prompt.system.name, claims.rag.system.name)
+    return pair is not None and pair_state(claims.evidence, pair, 0.0).state == "above"

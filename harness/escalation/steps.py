@@ -15,21 +15,47 @@ import numpy as np
 from harness.economics import Assessment
 from harness.escalation.claims import PROMPTS_WANTED, TAGS_WANTED, Best, Claims
 from harness.escalation.evidence import Paired, Rate, Settings
-from harness.escalation.readiness import LEAST_ROWS
-from harness.escalation.sentences import SKILL_CASES, cannot_settle, train_method
+from harness.escalation.readiness import (
+    AUDITED_ROWS,
+    LEAST_ROWS,
+    labels_wanting,
+    remedies,
+    rows_wanting,
+)
+from harness.escalation.sentences import SKILL_CASES, cannot_settle, on_context, train_method
 from harness.escalation.table import Row
 from harness.statistics.power import FurtherCases, further_cases_for_pairs, further_cases_for_rate
 
 MINUTES_A_LABEL = 0.5
-AUDIT = 50
 SIZES_WANTED = 4
+SEEDS_WANTED = 3
 
 Step = dict[str, Any]
 
 
 def next_step(claims: Claims, row: Row) -> Step:
     """What to do next, with its cost."""
-    return _STEPS[row.number](claims)
+    step = _STEPS[row.number](claims)
+    return step | {"cost": step["cost"] | _of_calls(claims, step["cost"])}
+
+
+def _of_calls(c: Claims, cost: Mapping[str, float]) -> dict[str, float]:
+    """Minutes and money of the calls that a step makes, as far as latency and prices are known.
+
+    A new case is asked of every system of the suite. Minutes are at most: one call after the other,
+    each as slow as the slowest twentieth.
+    """
+    systems = [s for s in c.evidence.systems if s.outcomes.n]
+    calls = cost.get("calls") or cost.get("cases", 0) * len(systems)
+    found: dict[str, float] = {}
+    for name, values, unit in (
+        ("money", [s.cost_per_call for s in systems], 1.0),
+        ("minutes", [s.latency_p95_s for s in systems], 60.0),
+    ):
+        known = [value for value in values if value is not None]
+        if calls and len(known) == len(systems) and name not in cost:
+            found[name] = float(f"{calls * sum(known) / len(known) / unit:.3g}")
+    return found
 
 
 def _step(do: str, command: str | None = None, **cost: float | int | None) -> Step:
@@ -48,17 +74,17 @@ def _fix_eval(c: Claims) -> Step:
         )
     if fault == "people":
         return _step(
-            f"let two people judge the same {2 * AUDIT} pairs of outputs blind, and mend the rubric until they agree",
+            f"let two people judge the same {2 * AUDITED_ROWS} pairs of outputs blind, and mend the rubric until they agree",
             "rung review",
-            labels=4 * AUDIT,
-            minutes=4 * AUDIT * MINUTES_A_LABEL,
+            labels=4 * AUDITED_ROWS,
+            minutes=4 * AUDITED_ROWS * MINUTES_A_LABEL,
         )
     if fault == "judge":
         return _step(
-            f"mend the judge's rubric, then check it against {2 * AUDIT} human labels",
+            f"mend the judge's rubric, then check it against {2 * AUDITED_ROWS} human labels",
             "rung label",
-            labels=2 * AUDIT,
-            minutes=2 * AUDIT * MINUTES_A_LABEL,
+            labels=2 * AUDITED_ROWS,
+            minutes=2 * AUDITED_ROWS * MINUTES_A_LABEL,
         )
     return _step(
         "check every label of the suite, and correct the wrong ones",
@@ -191,7 +217,8 @@ def _change_model(c: Claims) -> Step:
 
 def _look(c: Claims) -> Step:
     assert c.facts is not None
-    left = min(c.facts.left, max(TAGS_WANTED - c.facts.inspected, 0) or c.facts.left)
+    known = c.facts.total - c.facts.left
+    left = min(c.facts.left, max(TAGS_WANTED - known, 0) or c.facts.left)
     return _step(
         f"tag {left} misses with their cause",
         "rung label",
@@ -221,6 +248,11 @@ def _fix_retrieval(c: Claims) -> Step:
     )
 
 
+def _context(c: Claims) -> str:
+    """What to train on where facts were missing: rows that hold what retrieval found."""
+    return "; train on rows that hold the retrieved passages" if on_context(c) else ""
+
+
 def _collect(c: Claims) -> Step:
     if c.unready is None:
         return _step(
@@ -228,14 +260,24 @@ def _collect(c: Claims) -> Step:
             "rung data make",
             rows=LEAST_ROWS,
         )
-    have = c.evidence.readiness.rows if c.evidence.readiness is not None else 0
-    return _step("; then ".join(c.unready), "rung data", rows=max(LEAST_ROWS - have, 0) or None)
+    ready = c.evidence.readiness
+    assert ready is not None
+    labels = labels_wanting(ready)
+    audit = f"check {labels} rows by hand (`rung data` writes the sheet)" if labels else None
+    does = [text for text in (*remedies(ready), audit) if text is not None]
+    return _step(
+        "; then ".join(dict.fromkeys(does)) + _context(c),
+        "rung data",
+        rows=rows_wanting(ready) or None,
+        labels=labels or None,
+        minutes=labels * MINUTES_A_LABEL or None,
+    )
 
 
 def _pilot(c: Claims) -> Step:
     where = "on this machine where the model is small, on one GPU for about an hour, or as a hosted tuning job"
     step = _step(
-        f"train on at least {SIZES_WANTED} nested sizes, three seeds at the largest ({where})",
+        f"train on at least {SIZES_WANTED} nested sizes, three seeds at the largest ({where}){_context(c)}",
         "rung pilot",
         trainings=SIZES_WANTED + 2,
     )
@@ -254,7 +296,7 @@ def _escalate(c: Claims) -> Step:
     money = _input(c.economics, "training_cost")
     weeks = c.economics.weeks if c.economics is not None else None
     step = _step(
-        "write the training job and run it",
+        f"write the training job and run it{_context(c)}",
         "rung escalate",
         money=money,
         calendar_weeks=weeks,
@@ -301,6 +343,12 @@ def _more_tuned(c: Claims) -> Step:
         )
     margin = c.evidence.settings.tolerated_loss
     pilot = c.evidence.pilot
+    if pilot is not None and pilot.gain is None:
+        return _step(
+            "run the pilot model's own best prompt on the pilot's cases: nobody knows what tuning gains",
+            "rung pilot",
+            calls=pilot.points[-1].cases,
+        )
     pair, refs = c.evidence.retained, (-margin, -margin)
     if c.forgetting.state != "open" and pilot is not None:
         pair, refs = pilot.gain, (0.0, 0.0)
@@ -314,6 +362,12 @@ def _larger_pilot(c: Claims) -> Step:
     posterior = c.reach.posterior if c.reach is not None else None
     if posterior is None:
         return _pilot(c)
+    if _seeds_blur(c):
+        return _step(
+            f"train the largest size, {posterior.last:,} rows, with {SEEDS_WANTED} more seeds",
+            "rung pilot",
+            trainings=SEEDS_WANTED,
+        )
     size, have = 2 * posterior.last, c.reach.rows if c.reach is not None else 0
     rows = max(size - have, 0)
     first = f"collect {rows:,} more rows, then " if rows else ""
@@ -323,6 +377,21 @@ def _larger_pilot(c: Claims) -> Step:
         trainings=3,
         rows=rows or None,
     )
+
+
+def _seeds_blur(c: Claims) -> bool:
+    """Whether the doubt about the forecast is mostly that of too few seeds at the largest size."""
+    if c.reach is None or c.reach.posterior is None or c.evidence.pilot is None:
+        return False
+    posterior, seeds = c.reach.posterior, len(c.evidence.pilot.points[-1].passed)
+    expected, noise = posterior.predict(c.reach.rows), posterior.seed_sd**2
+    spread = (expected.high - expected.low) / 2.56  # an 80 % interval spans so many deviations
+    # One training differs from another by the noise, however well the curve is known.
+    return seeds < SEEDS_WANTED and noise / seeds > 0.5 * max(spread**2 - noise, 0.0)
+
+
+def _more_of_tuned(c: Claims) -> Step:
+    return _cases(c, c.tuned)
 
 
 _STEPS: Mapping[str, Callable[[Claims], Step]] = {
@@ -343,11 +412,13 @@ _STEPS: Mapping[str, Callable[[Claims], Step]] = {
     "10": _collect,
     "11": _pilot,
     "12": _remedy,
+    "12a": _look,
     "13": _escalate,
     "14": _wait,
     "15": _collect_more,
     "16": _elsewhere,
     "17a": _more_tuned,
+    "14a": _more_of_tuned,
     "14b": _sharpen,
     "17": _larger_pilot,
 }

@@ -74,13 +74,24 @@ def facts_wanting(claims: Claims) -> bool:
 
 
 def facts_unknown(claims: Claims) -> bool:
-    """Whether there are misses, and too few were looked at."""
+    """Whether there are misses, and too few, or none, were looked at."""
     return claims.facts is not None and not claims.facts.known
 
 
 def has_tuned(claims: Claims) -> bool:
-    """Whether anything was tuned: a pilot, or a tuned system run on the suite."""
-    return claims.evidence.pilot is not None or claims.tuned is not None
+    """Whether tuning was tried: a pilot, or a tuned system that does not surely fall short."""
+    return claims.evidence.pilot is not None or above(claims.tuned) or is_open(claims.tuned)
+
+
+def data_wanting(claims: Claims) -> bool:
+    """Whether rows are missing or to be mended.
+
+    A tuned system that surely reaches the target shows that its rows were enough, unless they held
+    the answers.
+    """
+    if claims.tuned_reaches:
+        return bool(claims.evidence.readiness and claims.evidence.readiness.leaked)
+    return claims.unready is None or bool(claims.unready)
 
 
 def forgets(claims: Claims) -> bool:
@@ -113,9 +124,10 @@ def reaches_with_more(claims: Claims) -> bool:
 
 def reaches_never(claims: Claims) -> bool:
     """Whether tuning this very model probably never reaches the target."""
-    pilot = claims.evidence.pilot
-    same = pilot is None or pilot.same_model
-    return same and claims.reach is not None and claims.reach.most <= UNLIKELY
+    pilot, reach = claims.evidence.pilot, claims.reach
+    if pilot is None or not pilot.same_model or is_open(claims.tuned):
+        return False
+    return reach is not None and reach.posterior is not None and reach.most <= UNLIKELY
 
 
 def pays(claims: Claims) -> bool:
@@ -130,7 +142,9 @@ def proven(claims: Claims) -> bool:
 
 
 def tuning_undecided(claims: Claims) -> bool:
-    """Whether the forecast is good enough and only the gain or the forgetting is open."""
+    """Whether more cases are what the gain or the forgetting wants, whatever the forecast says."""
+    if any(c is not None and c.state == "open" for c in (claims.gain, claims.forgetting)):
+        return True
     return reaches(claims) and not (gains(claims) and safe(claims))
 
 
@@ -223,7 +237,7 @@ TABLE: tuple[Row, ...] = (
         number="6",
         when="nobody has built retrieval, and too few misses were looked at to say if facts are missing",
         action="look_at_misses",
-        holds=lambda c: no_rag(c) and facts_unknown(c),
+        holds=lambda c: no_rag(c) and facts_unknown(c) and c.evidence.misses is not None,
         uses="A",
         needs=("misses",),
         track="main",
@@ -265,7 +279,7 @@ TABLE: tuple[Row, ...] = (
         number="10",
         when="there are no training data, or they are not ready",
         action="collect_data",
-        holds=lambda c: c.unready is None or bool(c.unready),
+        holds=data_wanting,
         uses="AB",
     ),
     Row(
@@ -284,6 +298,14 @@ TABLE: tuple[Row, ...] = (
         needs=("retained",),
     ),
     Row(
+        number="12a",
+        when="all is proven but that facts are not what is missing: no retrieval, and nobody looked",
+        action="look_at_misses",
+        holds=lambda c: no_rag(c) and facts_unknown(c) and proven(c),
+        uses="AFGR",
+        track="main",
+    ),
+    Row(
         number="13",
         when="tuning gains, forgets nothing, probably reaches the target, and may be worth its money",
         action="escalate_to_gpu",
@@ -297,6 +319,13 @@ TABLE: tuple[Row, ...] = (
         action="stay_on_best_rung",
         holds=lambda c: proven(c) and not pays(c),
         uses="ABFGR",
+    ),
+    Row(
+        number="14a",
+        when="a tuned system that was run may or may not reach the target",
+        action="run_more_cases",
+        holds=lambda c: is_open(c.tuned) and not reaches(c),
+        uses="ABT",
     ),
     Row(
         number="14b",
@@ -321,7 +350,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         number="17a",
-        when="only the gain or the forgetting is open",
+        when="the gain or the forgetting is open",
         action="run_more_cases",
         holds=tuning_undecided,
         uses="FG",

@@ -195,7 +195,7 @@ def _links(claims: Claims, row: Row) -> list[tuple[str, str, float]]:
         links.append(
             ("M", "misses lack facts", 1 - above_pvalue(hits, facts.inspected, FACTS_WORTH_RAG))
         )
-    if claims.reach is not None and row.number in ("13", "14", "15", "16"):
+    if claims.reach is not None and row.number in ("12a", "13", "14", "15", "16"):
         chance = {"15": claims.reach.most, "16": 1 - claims.reach.most}.get(
             row.number, claims.reach.now
         )
@@ -256,6 +256,8 @@ def _money(assessment: Assessment) -> dict[str, Any]:
 
 def _rate_after(claims: Claims, row: Row) -> dict[str, Any] | None:
     steps = {"1": "S", "1b": "H", "2": "A", "5": "P", "8": "B"}
+    if claims.tuned_reaches:
+        steps |= dict.fromkeys(("13", "14", "17a"), "T")
     best = _best(steps[row.number], claims) if row.number in steps else None
     if row.number in ("9", "9b") and claims.oracle is not None:
         best = claims.oracle

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import math
+
 
 def percent(share: float) -> str:
     """A share as people write it; what is not all or none is never written as 100 % or 0 %."""
-    if 0.995 <= share < 1 or 0 < share < 0.005:
-        return f"{share * 100:.1f} %"
-    return f"{share * 100:.0f} %"
+    return chance(share) if 0 < share < 1 else f"{share * 100:.0f} %"
+
+
+def chance(share: float, *, digits: int = 0) -> str:
+    """A probability in per cent: no count of cases makes anything certain, so never 100 % or 0 %."""
+    if share >= 0.9995:
+        return "over 99.9 %"
+    if share < 0.0005:
+        return "under 0.1 %"
+    near = share >= 0.995 or share < 0.005
+    return f"{share * 100:.{1 if near else digits}f} %"
 
 
 def counted(count: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def probability(chance: float) -> str:
+    """A probability in two figures; what is not certain is never written as 1 or 0."""
+    if chance > 0.995:
+        return "over .99"
+    return "under .01" if chance < 0.005 else f"{chance:.2f}".removeprefix("0")
+
+
+def figure(value: float, *, least: float = 0.0) -> str:
+    """An amount of money, memory or time in figures that count: 1,235, 12.5, 0.0004, under 0.01."""
+    size = abs(value)
+    if 0 < size < least:
+        return f"under {least:g}"
+    if size >= 100 or size == 0:
+        return f"{value:,.0f}"
+    if size >= 1:
+        return f"{value:.3g}"
+    return f"{value:.{1 - math.floor(math.log10(size))}f}".rstrip("0").removesuffix(".")
