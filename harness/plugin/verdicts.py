@@ -15,6 +15,7 @@ from harness.plugin.calibrating import LiveSuite
 from harness.plugin.pilots import steps
 from harness.store import Columns, Document, RunStore, read_document
 from harness.suites import Catalogue
+from harness.summary import measured
 from harness.training_check import TrainingCheck, readiness_of, suspected_cases, unexamined
 
 SCORE_KEY = ("suite", "system", "case", "epoch", "metric")
@@ -101,7 +102,7 @@ def judge(
         known[live.suite] = known.get(live.suite, {}) | _said(document, live)
     data = RunData(
         document=document,
-        scores=tables["scores"],
+        scores=measured(tables["scores"]),
         cases=tables["cases"],
         history=[read_document(store.find(name)) for name in store.run_ids()[-HISTORY:]],
         known=known,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from harness.report import charts
 from harness.report.data import RunData, inside
+from harness.report.verdicts import at_most
 from harness.report.wording import counted, percent, phrase, sentence
 
 MOST = 8  # causes of a suite
@@ -37,6 +38,7 @@ class CauseGroup:
     suite: str
     system: str
     by_hand: int
+    at_most: str  # what else could be bought
     causes: tuple[Cause, ...]
 
 
@@ -45,15 +47,21 @@ def groups(run: RunData) -> list[CauseGroup]:
     found = []
     champions = {suite.name: suite.champion for suite in run.suites.values()}
     for suite in run.suites:
-        fall = {row["cause"]: row for row in _waterfall(run, suite)}
+        verdict = next(iter(run.of_suite("verdicts", suite)), None)
+        fall = {
+            row["cause"]: row for row in inside(verdict, "expected", "headroom", "waterfall") or ()
+        }
         rows = [r for r in run.of_suite("categories", suite) if r.get("count")]
         systems = dict.fromkeys(row["system"] for row in rows)
-        chosen = champions[suite] if champions[suite] in systems else next(iter(systems), None)
+        # Points are of one system's pass rate: its causes stand beside them, not another's.
+        wanted = (inside(verdict, "evidence", "misses", "system"), champions[suite], *systems)
+        chosen = next((name for name in wanted if name in systems), None)
         counts = [row for row in rows if row["system"] == chosen]
         if not counts:
             counts = [{"category": r["cause"], "count": r["misses"]} for r in fall.values()]
         if counts:
-            found.append(_group(suite, chosen or "the best cheap system", counts, fall))
+            group = _group(suite, chosen or "the best cheap system", counts, fall)
+            found.append(replace(group, at_most=sentence(at_most(verdict))))
     return found
 
 
@@ -71,12 +79,6 @@ def finding(groups: Sequence[CauseGroup]) -> str:
     return sentence(f"{cause.name} is behind {cause.share} % of the misses in {group.suite}")
 
 
-def _waterfall(run: RunData, suite: str) -> list[dict[str, Any]]:
-    for verdict in run.of_suite("verdicts", suite):
-        return list(inside(verdict, "expected", "headroom", "waterfall") or ())
-    return []
-
-
 def _group(
     suite: str, system: str, counts: list[dict[str, Any]], fall: dict[str, dict[str, Any]]
 ) -> CauseGroup:
@@ -87,6 +89,7 @@ def _group(
         suite=suite,
         system=system,
         by_hand=sum(row.get("by_hand") or 0 for row in counts),
+        at_most="",
         causes=tuple(
             Cause(
                 name=phrase(row["category"]),

@@ -12,7 +12,7 @@ from harness.report import charts
 from harness.report.charts import Scale
 from harness.report.data import RunData, SuiteData, inside
 from harness.report.ladders import standings
-from harness.report.wording import NONE, amount, described, percent, phrase, seconds
+from harness.report.wording import NONE, amount, described, phrase, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +153,8 @@ def _row(
 
 
 def _reckoned(economics: Mapping[str, Any]) -> list[str]:
+    from harness.escalation.words import chance, figure
+
     unit = str(economics.get("currency") or "")
     if economics.get("missing"):
         named = ", ".join(phrase(str(name)) for name in economics["missing"])
@@ -161,13 +163,13 @@ def _reckoned(economics: Mapping[str, Any]) -> list[str]:
     if economics.get("net_median") is not None:
         low, middle, high = (economics[key] for key in ("net_low", "net_median", "net_high"))
         lines.append(
-            f"Net value of the step over the horizon: {unit}{middle:,.0f}, 80 % interval "
-            f"{unit}{low:,.0f} to {unit}{high:,.0f}; positive with probability "
-            f"{percent(economics.get('probability_positive'), digits=0)} %."
+            f"Net value of the step over the horizon: {unit}{figure(middle)}, 80 % interval "
+            f"{unit}{figure(low)} to {unit}{figure(high)}; positive with probability "
+            f"{chance(economics['probability_positive'])}."
         )
     volume = economics.get("break_even_volume")
     if volume is not None:
-        lines.append(f"It pays from {volume:,.0f} calls a month.")
+        lines.append(f"It pays from {figure(volume)} calls a month.")
     elif economics.get("net_median") is not None:
         lines.append("No volume of calls would pay for it.")
     if economics.get("price_date"):

@@ -19,6 +19,12 @@ from harness.report.wording import (
 )
 from harness.types import RUNGS
 
+# What could be mended, as `expected.headroom.at_most` names it.
+MENDED: Mapping[str, str] = {
+    "retrieval": "better retrieval",
+    "facts": "the missing facts",
+    "labels": "correct labels",
+}
 # What each action leaves a suite on.
 EARNED: Mapping[str, str] = {
     "stay_on_prompt": "prompt",
@@ -50,6 +56,8 @@ def facts(verdict: Mapping[str, Any]) -> list[Fact]:
             title="Next step", lines=tuple(_step(step)), command=str(inside(step, "command") or "")
         ),
         _fact("Expect", *_expected(verdict.get("expected"))),
+        _fact("Could gain", at_most(verdict)),
+        _fact("Training", *_training(verdict)),
         _fact("Would change", *_would_change(verdict.get("would_change"))),
         _fact("Scope", _scope(inside(verdict, "would_change", "scope"))),
         _fact("Because", *(verdict.get("reasons") or ()), behind=True),
@@ -109,7 +117,9 @@ def _confidence(value: Any) -> list[str]:
     sure, weakest = value.get("value"), value.get("weakest")
     if sure is None:
         return []
-    text = "above 99.9 %" if sure > 0.9995 else f"{percent(sure)} %"
+    from harness.escalation.words import chance
+
+    text = chance(sure, digits=1)
     return [f"{text}. Weakest link: {weakest}" if weakest else text]
 
 
@@ -141,6 +151,32 @@ def _expected(value: Any) -> list[str]:
     return [text]
 
 
+def at_most(verdict: Mapping[str, Any] | None) -> str:
+    """Say what retrieval, facts and labels could buy at most; empty where a verdict says nothing."""
+    found = inside(verdict, "expected", "headroom", "at_most")
+    if not isinstance(found, Mapping):
+        return ""
+    parts = [
+        f"{words} {_points(found[name])}"
+        for name, words in MENDED.items()
+        if found.get(name) is not None
+    ]
+    return f"at most, by {', by '.join(parts)}" if parts else ""
+
+
+def _points(value: Any) -> str:
+    return f"{percent(value)} points" if isinstance(value, int | float) else f"({value})"
+
+
+def _training(verdict: Mapping[str, Any]) -> list[str]:
+    """What the step would take on GPUs, in weeks and in skills."""
+    if not isinstance(verdict.get("expected"), Mapping):
+        return []
+    from harness.escalation.money_words import calendar_lines, gpu_lines
+
+    return [*gpu_lines(verdict), *calendar_lines(verdict)]
+
+
 def _would_change(value: Any) -> list[str]:
     if not isinstance(value, Mapping):
         return [described(value)]
@@ -160,15 +196,11 @@ def _would_change(value: Any) -> list[str]:
 
 def _further(system: str, more: Any) -> str:
     """How many more cases would settle an open claim about a system."""
-    median, cap = inside(more, "median"), inside(more, "cap")
-    if median:
-        return f"about {counted(median, 'further case')} would settle '{system}'"
-    still = inside(more, "open_at_cap")
-    if still is None or cap is None:
+    if not inside(more, "median") and None in (inside(more, "open_at_cap"), inside(more, "cap")):
         return f"{system}: {described(more)}"
-    return (
-        f"'{system}' is still open at {cap:,} cases with probability {percent(still, digits=0)} %"
-    )
+    from harness.escalation.outlook_words import further_line
+
+    return further_line(system, more)
 
 
 def _scope(found: Any) -> str:
@@ -181,6 +213,8 @@ def _scope(found: Any) -> str:
         for part in found.get("rest") or ()
         if part.get("n")
     ]
-    text = "these are several tasks"
-    text += f"; {reach} already reach the target" if reach else ""
-    return text + (f"; short of it: {listed(rest)}" if rest else "")
+    who = f" for '{found['system']}'" if found.get("system") else ""
+    if not reach:
+        return f"these are several tasks{who}: {listed(rest)}"
+    text = f"these are several tasks; {reach} already reach the target{who}"
+    return text + (f"; not yet shown of {listed(rest)}" if rest else "")
