@@ -49,6 +49,11 @@ class State:
         return self.folder / "hashes.json"
 
     @property
+    def locked_uses(self) -> Path:
+        """The log of looks at locked cases."""
+        return self.folder / "locked_uses.jsonl"
+
+    @property
     def data(self) -> Path:
         """Embeddings, and what was found in training rows."""
         return self.folder / "data"

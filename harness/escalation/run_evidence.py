@@ -58,6 +58,8 @@ class RunData:
     known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     # Ids of cases, by suite, that training rows or examples may hold; None where nobody looked.
     suspected: Mapping[str, Collection[str]] | None = None
+    # Runs, by suite, that are known to have judged locked cases, stored or not.
+    locked_uses: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -206,13 +208,14 @@ class _Suite:
         if split == "locked" and not any(case.split for case in self.cases.values()):
             split = "all"
         prompts = {s.name for s in systems if s.rung == "prompt" and not s.probe}
-        tried, uses, few_shot = set(), 0, any(s.few_shot for s in systems)
+        tried, few_shot = set(), any(s.few_shot for s in systems)
+        uses = set(self.run.locked_uses.get(self.name, ()))
         runs = {d["run_id"]: d for d in (*self.run.history, self.run.document)}
         for document in runs.values():
             suite = next((s for s in document["suites"] if s["name"] == self.name), None)
             if suite is None or suite.get("narrowed"):
                 continue
-            uses += suite.get("split") == "locked"
+            uses |= {document["run_id"]} if suite.get("split") == "locked" else set()
             named = {
                 s["name"]: s for s in document["systems"] if s["name"] in suite.get("systems", ())
             }
@@ -227,7 +230,7 @@ class _Suite:
             )
         return Selection(
             split=split,
-            locked_uses=uses if split == "locked" else None,
+            locked_uses=len(uses) if split == "locked" else None,
             prompt_systems=max(len(tried), len(prompts)) if self.run.history else None,
             few_shot_tried=few_shot or None,
         )

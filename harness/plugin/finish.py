@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import summary
 from harness.cases import content_hash
+from harness.locked_uses import LOCKED, log_uses, logged_uses
 from harness.plugin import verdicts
 from harness.plugin.calibrating import LiveSuite, difference_rows, judge_rows, label_rows
 from harness.plugin.datasets import DATA
@@ -79,8 +80,26 @@ def _judged(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, dict[str,
         project=evaluation.project,
         store=evaluation.store,
         suites=suites,
+        locked_uses=_looks(evaluation),
     )
     return document, tables
+
+
+def _looks(evaluation: Evaluation) -> dict[str, set[str]]:
+    """Log this run's looks at locked cases; every run that ever looked, by suite."""
+    file = evaluation.state.locked_uses
+    looked = [run.suite.name for run in evaluation.runs() if _looked_at_locked(run)]
+    log_uses(file, evaluation.run_id, looked)
+    return logged_uses(file)
+
+
+def _looked_at_locked(run: SuiteRun) -> bool:
+    """Whether any locked case was answered, where the suite is judged on these."""
+    if run.suite.config.split != LOCKED:
+        return False
+    locked = {case.id for case in run.suite.cases if case.metadata.get("split") == LOCKED}
+    answered = (key for table in run.answers.values() for key, a in table.items() if a.output)
+    return any(key[0] in locked for key in answered)
 
 
 def build_document(evaluation: Evaluation) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from harness.config import Project
@@ -79,6 +79,7 @@ def judge(
     project: Project,
     store: RunStore,
     suites: Sequence[LiveSuite] = (),
+    locked_uses: Mapping[str, Set[str]] | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Judge every suite that has a target; say in one sentence what to do with the budget."""
     if not any(suite["target"] is not None for suite in document["suites"]):
@@ -106,6 +107,7 @@ def judge(
         cases=tables["cases"],
         history=[read_document(store.find(name)) for name in store.run_ids()[-HISTORY:]],
         known=known,
+        locked_uses=locked_uses or {},
         suspected=suspected_cases(reports.values()) if any(reports.values()) else None,
     )
     return verdict_rows(data, project)
