@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 from harness.types import Message, ModelSpec, Prompt, SystemSpec, Usage
 from systems import BACKENDS, resolve
+from systems.training_record import holds_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,16 +132,26 @@ class BackendSpec:
 
     @classmethod
     def of(cls, spec: SystemSpec) -> BackendSpec:
-        """The backend of a system: its model, and the adapter on it."""
+        """The backend of a system: its model, and the adapter on it or the weights in its place."""
         assert spec.model is not None
-        adapter = spec.options.get("adapter")
+        model, adapter = spec.model, spec.options.get("adapter")
+        folder = None if adapter is None else spec.path(adapter)
+        if folder is not None and holds_weights(folder):
+            model, folder = _tuned(model, folder), None
         return cls(
-            model=spec.model,
+            model=model,
             folder=spec.folder,
-            adapter=None if adapter is None else spec.path(adapter),
+            adapter=folder,
             variant=spec.options.get("variant", "adapter"),
-            identity=f"{spec.model.kind} {spec.model.source} {sorted(spec.model.options.items())!r}",
+            identity=f"{model.kind} {model.source} {sorted(model.options.items())!r}",
         )
+
+
+def _tuned(model: ModelSpec, folder: Path) -> ModelSpec:
+    """A model with weights from another folder, and the tokenizer there if there is one."""
+    own = any(folder.glob("tokenizer*"))
+    tokenizer = {} if own else {"tokenizer": model.source}
+    return replace(model, source=str(folder), options={**tokenizer, **model.options})
 
 
 @lru_cache(maxsize=8)

@@ -132,9 +132,15 @@ def first_difference(a: Sequence[int], b: Sequence[int]) -> int | None:
 
 
 def require_parity(
-    parity: Parity, pairs: Iterable[tuple[TrainedExample, Sequence[int]]], *, key: str
+    parity: Parity,
+    pairs: Iterable[tuple[TrainedExample, Sequence[int]]],
+    *,
+    key: str,
+    note: str = "",
 ) -> int:
     """Compare examples with their prompts, and return how many were compared.
+
+    A note says what else to know of these examples, where there is a difference.
 
     Raises
     ------
@@ -147,7 +153,8 @@ def require_parity(
             raise ConfigError(
                 f"template parity ({difference.fault}): {difference.message}",
                 key=key,
-                hint=f"training:  {difference.trained}\n  inference: {difference.asked}",
+                hint=f"training:  {difference.trained}\n  inference: {difference.asked}"
+                + (f"\n  {note}" if note else ""),
             )
         compared += 1
     return compared

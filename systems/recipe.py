@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +13,8 @@ import jsonschema
 import yaml
 
 from harness.errors import ConfigError, nearest
-from harness.types import SystemSpec
-from systems.rows import query_text, read_objects
+from harness.types import CaseInput, SystemSpec
+from systems.rows import asked_texts, read_objects, texts_of_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Recipe:
     trainer: Mapping[str, Any] = field(default_factory=dict)
     quantize: str | None = None
     validation: float = 0.0
+    test: float = 0.0
     group: str | None = None
     allow_eval_rows: bool = False
 
@@ -41,6 +42,7 @@ class Recipe:
             "trainer": dict(self.trainer),
             "quantize": self.quantize,
             "validation": self.validation,
+            **({"test": self.test} if self.test else {}),
             "group": self.group,
         }
 
@@ -69,14 +71,17 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     validator = jsonschema.Draft202012Validator({**schema, "$ref": "#/$defs/recipe"})
     for fault in validator.iter_errors(value):
         known = schema["$defs"]["recipe"]["properties"]
-        unknown = sorted(set(value) - set(known)) if isinstance(value, dict) else []
+        unknown = sorted(set(map(str, value)) - set(known)) if isinstance(value, dict) else []
         raise ConfigError(
             fault.message,
             file=path,
             key=".".join(map(str, fault.path)) or None,
             hint=nearest(unknown[0], known) if unknown else None,
         )
-    return Recipe(path=path, **{**value, "data": (path.parent / value["data"]).resolve()})
+    recipe = Recipe(path=path, **{**value, "data": (path.parent / value["data"]).resolve()})
+    if recipe.validation + recipe.test >= 1:
+        raise ConfigError("validation and test leave no row to train on", file=path, key="test")
+    return recipe
 
 
 def read_training_objects(recipe: Recipe) -> list[tuple[int, dict[str, Any]]]:
@@ -85,23 +90,28 @@ def read_training_objects(recipe: Recipe) -> list[tuple[int, dict[str, Any]]]:
 
 
 def refuse_eval_rows(
-    rows: Sequence[tuple[int, Mapping[str, Any]]], inputs: Collection[str], recipe: Recipe
+    rows: Sequence[tuple[int, Mapping[str, Any]]], inputs: Iterable[CaseInput], recipe: Recipe
 ) -> None:
     """Refuse rows that ask what an eval suite asks, unless the recipe allows them.
+
+    Parameters
+    ----------
+    rows
+        Rows with their line numbers.
+    inputs
+        The inputs of the suites' cases, as they stand there.
+    recipe
+        Whose rows they are.
 
     Raises
     ------
     ConfigError
         With the number of such rows, and the line of the first.
     """
-    if recipe.allow_eval_rows or not inputs:
+    if recipe.allow_eval_rows:
         return
-    asked = {_normal(text) for text in inputs}
-    found = [
-        line
-        for line, row in rows
-        if _normal(query_text(row.get("input", row.get("prompt", "")))) in asked
-    ]
+    asked = {text for value in inputs for text in asked_texts(value)}
+    found = [line for line, row in rows if texts_of_row(row) & asked]
     if found:
         raise ConfigError(
             f"{len(found)} rows are cases of an eval suite: what is trained on cannot be judged by",
@@ -109,43 +119,3 @@ def refuse_eval_rows(
             line=found[0],
             hint="Take them out, or say allow_eval_rows: true in the recipe.",
         )
-
-
-def split_by_group(
-    rows: Sequence[Mapping[str, Any]], recipe: Recipe, rng: Any
-) -> tuple[list[int], list[int]]:
-    """Indices for training and for validation: groups stay whole.
-
-    Parameters
-    ----------
-    rows
-        The rows.
-    recipe
-        Its `group` names a metadata field; without one, rows with the same input are a group.
-    rng
-        A `random.Random`.
-    """
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(_group(row, recipe), []).append(index)
-    names = sorted(groups)
-    rng.shuffle(names)
-    wanted = recipe.validation * len(rows)
-    held: list[int] = []
-    for name in names:
-        if len(held) + len(groups[name]) / 2 > wanted:
-            break
-        held.extend(groups[name])
-    chosen = set(held)
-    return [index for index in range(len(rows)) if index not in chosen], sorted(held)
-
-
-def _group(row: Mapping[str, Any], recipe: Recipe) -> str:
-    metadata = row.get("metadata") or {}
-    if recipe.group is not None and recipe.group in metadata:
-        return str(metadata[recipe.group])
-    return _normal(query_text(row.get("input", row.get("prompt", ""))))
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -24,6 +24,7 @@ class Row:
     output: str
     value: Any  # the expected output as it stands in the file: a number, a label, an object
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    line: int | None = None  # in its file
 
 
 def read_rows(path: Path, *, key: str) -> list[Row]:
@@ -70,7 +71,11 @@ def _row(record: Mapping[str, Any], path: Path, line: int, key: str) -> Row:
         message = "expected `input` and `expected_output`, or `prompt` and `completion`"
         raise ConfigError(message, file=path, line=line, key=key)
     return Row(
-        input=asked, output=as_text(answer), value=answer, metadata=record.get("metadata") or {}
+        input=asked,
+        output=as_text(answer),
+        value=answer,
+        metadata=record.get("metadata") or {},
+        line=line,
     )
 
 
@@ -92,6 +97,30 @@ def query_text(value: CaseInput, field: str | None = None) -> str:
             return as_text(value[field])
         return "\n".join(as_text(part) for part in value.values())
     return _last_of_user(value)
+
+
+def asked_texts(value: CaseInput) -> frozenset[str]:
+    """What an input asks, however it is written down: two inputs that share a text ask the same.
+
+    Case and spaces do not matter, nor does the order of named fields, nor a system message.
+    """
+    if isinstance(value, str):
+        layouts = [[value]]
+    elif isinstance(value, Mapping):
+        fields = [as_text(part) for part in value.values()]
+        layouts = [fields, sorted(fields)]
+    else:
+        layouts = [
+            [as_text(said.get("content") or "") for said in value if said.get("role") != "system"]
+        ]
+    texts = (" ".join(" ".join(parts).casefold().split()) for parts in layouts)
+    return frozenset(text for text in texts if text)
+
+
+def texts_of_row(row: Mapping[str, Any]) -> frozenset[str]:
+    """What a training row asks, by its input and by its prompt."""
+    values = (row.get("input"), row.get("prompt"))
+    return frozenset().union(*(asked_texts(value) for value in values if value is not None))
 
 
 def _last_of_user(messages: Sequence[Mapping[str, Any]]) -> str:

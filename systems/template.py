@@ -17,6 +17,7 @@ import re
 import secrets
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +45,24 @@ class PromptTemplate:
         When the file is missing or its syntax is wrong, with file and line.
     """
 
-    def __init__(self, path: Path, *, key: str) -> None:
+    def __init__(self, path: Path, *, key: str, source: str | None = None) -> None:
         self.path, self.key = path, key
         # Only lines of the template's own text make messages: they are marked with a secret
         # before rendering, so that no text of a case can begin a message of another role.
         self._mark = secrets.token_hex(16)
-        self._environment = ImmutableSandboxedEnvironment(
+        self.environment = ImmutableSandboxedEnvironment(
             loader=FunctionLoader(self._load),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.source = self._read(path)
+        self.source = self._read(path) if source is None else source
         try:
-            self._template = self._environment.get_template(path.name)
+            self._template = (
+                self.environment.get_template(path.name)
+                if source is None
+                else self.environment.from_string(self._marked(source))
+            )
         except TemplateSyntaxError as error:
             file = path.parent / error.name if error.name else path
             raise ConfigError(
@@ -67,10 +72,8 @@ class PromptTemplate:
     def check(self, fields: Iterable[str]) -> None:
         """Refuse names that no case can fill, given the fields of the cases' inputs."""
         known = {*VARIABLES, *fields}
-        tree = self._environment.parse(self._marked(self.source))
-        guarded = set(_guarded_names(tree))
-        for name in sorted(find_undeclared_variables(tree) - known - guarded):
-            line = min(node.lineno for node in tree.find_all(nodes.Name) if node.name == name)
+        for name in sorted(self._free_names - known - self._guarded):
+            line = min(node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name)
             raise ConfigError(
                 f"'{name}' is not defined in a prompt",
                 file=self.path,
@@ -78,6 +81,29 @@ class PromptTemplate:
                 key=self.key,
                 hint=nearest(name, known),
             )
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names that only a field of a case's input can fill, alone or as `input.name`."""
+        read = self._tree.find_all((nodes.Getattr, nodes.Getitem))
+        of_input = {name for node in read if (name := _field_of_input(node)) is not None}
+        return tuple(sorted((self._free_names - set(VARIABLES)) | of_input))
+
+    @cached_property
+    def _tree(self) -> nodes.Template:
+        return self.environment.parse(self._marked(self.source))
+
+    @cached_property
+    def _free_names(self) -> set[str]:
+        return find_undeclared_variables(self._tree)
+
+    @cached_property
+    def _guarded(self) -> set[str]:
+        return set(_guarded_names(self._tree))
+
+    def with_source(self, source: str) -> PromptTemplate:
+        """The same file with another text in it."""
+        return PromptTemplate(self.path, key=self.key, source=source)
 
     def render(self, variables: Mapping[str, Any]) -> list[dict[str, str]]:
         """Render to chat messages.
@@ -153,6 +179,17 @@ def messages_of(value: CaseInput) -> list[dict[str, Any]] | None:
     if isinstance(value, Mapping):
         return None
     return [dict(message) for message in value]
+
+
+def _field_of_input(node: nodes.Node) -> str | None:
+    """The field that `input.name` or `input["name"]` reads."""
+    owner = getattr(node, "node", None)
+    if not isinstance(owner, nodes.Name) or owner.name != "input":
+        return None
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    key = node.arg if isinstance(node, nodes.Getitem) else None
+    return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else None
 
 
 def _guarded_names(tree: nodes.Template) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -9,38 +10,35 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 import trl
 from datasets import Dataset, disable_progress_bars
 from transformers import BitsAndBytesConfig, PrinterCallback, TrainerCallback, set_seed
 
-from harness.errors import ConfigError, nearest
-from harness.types import Case, Message, SystemSpec
+from harness.errors import ConfigError, RungError, SystemFailure
+from harness.types import CaseInput, SystemSpec
 from systems.answers import describe
-from systems.backend import BackendSpec, Request
+from systems.backend import BackendSpec
+from systems.checkpoints import Checkpoints
+from systems.constant_prompt import ConstantPrompt
 from systems.fingerprint import base_identity
 from systems.local import LocalBackend
-from systems.parity import Parity, TrainedExample, constant_tokens, require_parity
+from systems.prepared_rows import PreparedRow, RowPreparer
 from systems.prompt import PromptSystem
-from systems.recipe import (
-    Recipe,
-    read_recipe,
-    read_training_objects,
-    refuse_eval_rows,
-    split_by_group,
-)
-from systems.rows import as_text
+from systems.recipe import Recipe, read_recipe, read_training_objects, refuse_eval_rows
+from systems.row_parity import Compared, RowParity
+from systems.split import Split, row_ids, split_by_group
+from systems.trainer_settings import checkpointing_field, peft_config, trainer_config
 from systems.training_record import RECORD
 
 OnLog = Callable[[Mapping[str, Any]], None]
-SAMPLES = 8  # examples kept with an adapter, to be rendered again before it is judged
 LIBRARIES = ("torch", "transformers", "peft", "trl")
 TRAINERS = {"sft": (trl.SFTTrainer, trl.SFTConfig), "dpo": (trl.DPOTrainer, trl.DPOConfig)}
 
@@ -51,7 +49,7 @@ def train(
     *,
     seed: int,
     on_log: OnLog | None = None,
-    eval_inputs: Collection[str] = (),
+    eval_inputs: Iterable[CaseInput] = (),
 ) -> Path:
     """Train a system as its recipe says, on the recipe's rows, and return the folder.
 
@@ -65,23 +63,28 @@ def train(
         Of initialization, order of rows, and the split.
     on_log
         Called with `step`, `steps`, `loss`, ... as training goes, and once with what was found
-        out before it (`rows`, `validation`, `constant_prompt_tokens`).
+        out before it (`rows`, `validation`, `test`, `not_compared`, `constant_prompt_tokens`).
     eval_inputs
         Inputs of the eval suites: rows that ask the same are refused.
     """
     recipe = read_recipe(spec)
     objects = read_training_objects(recipe)
-    refuse_eval_rows(objects, eval_inputs, recipe)
-    rows = [row for _, row in objects]
-    return SystemTrainer(spec, recipe, on_log=on_log).train(rows, out=out, seed=seed)
+    cases = list(eval_inputs)
+    refuse_eval_rows(objects, cases, recipe)
+    trainer = SystemTrainer(spec, recipe, on_log=on_log)
+    rows = trainer.preparer.prepare(row for _, row in objects)
+    # A row's own prompt may hold a case among the prompt file's words.
+    found = [{"input": row.asked.input} for row in rows]
+    refuse_eval_rows([(o[0], f) for o, f in zip(objects, found, strict=True)], cases, recipe)
+    return trainer.train_prepared(rows, out=out, seed=seed)
 
 
 def template_parity(spec: SystemSpec) -> dict[str, Any]:
     """Hold the rows of a system's recipe against what inference would send, without training.
 
-    Returns how many `rows` were compared, how many tokens of their prompts never change
-    (`constant_prompt_tokens`), and, where the prompt file has any, the file without them
-    (`compact_prompt`).
+    Returns how many `rows` there are, how many were `compared`, why others were `not_compared`
+    (reason -> rows), how many tokens of their prompts never change (`constant_prompt_tokens`), and,
+    where the prompt file has any, the file without them (`compact_prompt`).
 
     Raises
     ------
@@ -106,140 +109,150 @@ class SystemTrainer:
         self.recipe = recipe or read_recipe(spec)
         self.on_log: OnLog = on_log or (lambda entry: None)
         self.prompts = PromptSystem(self.spec)
+        self.preparer = RowPreparer(self.prompts, self.recipe)
         # A backend of its own: training writes into the weights.
         self.backend = LocalBackend(BackendSpec.of(self.spec))
 
     def train(self, rows: Iterable[Mapping[str, Any]], *, out: Path, seed: int) -> Path:
         """Train on rows and return the folder with the result."""
-        rows = list(rows)
-        examples = [self._example(row, number) for number, row in enumerate(rows, 1)]
-        kept, held = split_by_group(rows, self.recipe, random.Random(seed))
+        return self.train_prepared(self.preparer.prepare(rows), out=out, seed=seed)
+
+    def train_prepared(self, rows: Sequence[PreparedRow], *, out: Path, seed: int) -> Path:
+        """Train on rows that are prepared already."""
+        split = split_by_group([row.row for row in rows], self.recipe, random.Random(seed))
+        checkpoints = Checkpoints(out / "checkpoints", self._basis(rows, seed))
+        try:
+            checkpoints.begin()
+        except OSError as error:
+            raise ConfigError(f"cannot be written: {error.strerror}", file=out) from error
         set_seed(seed)
-        out.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            # The libraries use names that the others have renamed, and warn of each other.
-            warnings.simplefilter("ignore", FutureWarning)
-            # PEFT looks for the base model from the folder one stands in, where it need not be.
-            warnings.filterwarnings("ignore", "Could not find a config file")
-            return self._train(rows, examples, (kept, held), out=out, seed=seed)
+        with _quiet():
+            return self._train(rows, split, checkpoints, out=out, seed=seed)
 
     def compare(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Template parity of rows: how many were compared, and what of their prompts never changes."""
-        examples = [self._example(row, number) for number, row in enumerate(rows, 1)]
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            trainer = self._trainer(examples, [], Path(folder), 0)
-            self._check_parity(trainer, rows, examples)
-        template = self.prompts.template
+        prepared = self.preparer.prepare(rows)
+        with tempfile.TemporaryDirectory() as folder, _quiet():
+            _, compared = self._compared_trainer(prepared, [], Path(folder), 0)
+        constant = ConstantPrompt(self.backend, self.prompts, prepared)
         return {
             "rows": len(rows),
-            "constant_prompt_tokens": self._constant_tokens(examples),
-            "compact_prompt": compact_prompt(template.source) if template is not None else None,
+            "compared": compared.compared,
+            "not_compared": dict(compared.not_compared),
+            "constant_prompt_tokens": constant.tokens,
+            "compact_prompt": constant.compact,
         }
 
-    def _constant_tokens(self, examples: Sequence[dict[str, Any]]) -> int:
-        """Tokens of the messages' own text that never change; the chat template's are no one's to drop."""
-        prompts = [self.backend.encode(Request(messages=e["prompt"]))[1] for e in examples]
-        empty = [{**message, "content": ""} for message in examples[0]["prompt"]]
-        frame = len(self.backend.encode(Request(messages=empty))[1])
-        return max(0, constant_tokens(prompts) - frame)
+    def _basis(self, rows: Sequence[PreparedRow], seed: int) -> dict[str, Any]:
+        """What a checkpoint must have been made with to be gone on from."""
+        return {
+            "base": base_identity(self.spec),
+            "recipe": self.recipe.fields,
+            "seed": seed,
+            "data": _digest([row.row for row in rows]),
+            "prompts": _digest([row.example for row in rows]),
+        }
 
     def _train(
         self,
-        rows: Sequence[Mapping[str, Any]],
-        examples: Sequence[dict[str, Any]],
-        split: tuple[list[int], list[int]],
+        rows: Sequence[PreparedRow],
+        split: Split,
+        checkpoints: Checkpoints,
         *,
         out: Path,
         seed: int,
     ) -> Path:
-        kept, held = split
-        trainer = self._trainer([examples[i] for i in kept], [examples[i] for i in held], out, seed)
-        samples = self._check_parity(trainer, [rows[i] for i in kept], [examples[i] for i in kept])
+        kept = [rows[i] for i in split.kept]
+        validation = [rows[i] for i in split.validation]
+        trainer, compared = self._compared_trainer(kept, validation, out, seed)
         found = {
             "rows": len(kept),
-            "validation": len(held),
-            "constant_prompt_tokens": self._constant_tokens(examples),
+            "validation": len(validation),
+            "test": len(split.test),
+            "not_compared": dict(compared.not_compared),
+            "constant_prompt_tokens": ConstantPrompt(self.backend, self.prompts, rows).tokens,
         }
         self.on_log(found)
         started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=_last_checkpoint(out))
+        self._run(trainer, checkpoints)
         self._save(trainer, out)
         record = {
-            "base": base_identity(self.spec),
-            "recipe": self.recipe.fields,
-            "seed": seed,
+            **{name: value for name, value in checkpoints.basis.items() if name != "prompts"},
             **found,
-            "data": _digest(rows),
+            "test_rows": row_ids(rows[i].row for i in split.test),
             "seconds": round(time.perf_counter() - started, 1),
             "libraries": {name: version(name) for name in LIBRARIES},
             "curve": _curve(trainer.state.log_history),
-            "samples": samples,
+            "samples": list(compared.samples),
         }
         text = json.dumps(record, ensure_ascii=False)
         (out / RECORD).write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        shutil.rmtree(checkpoints.folder, ignore_errors=True)
         return out
 
-    def _example(self, row: Mapping[str, Any], number: int) -> dict[str, Any]:
-        """A row in TRL's conversational form, its prompt rendered as inference renders it."""
-        wanted = ("chosen", "rejected") if self.recipe.method == "dpo" else ("completion",)
-        row = {**row, "completion": row.get("completion", row.get("expected_output"))}
-        missing = [name for name in wanted if row.get(name) is None]
-        if missing or (row.get("prompt") is None and row.get("input") is None):
+    def _run(self, trainer: Any, checkpoints: Checkpoints) -> None:
+        last = checkpoints.last()
+        try:
+            trainer.train(resume_from_checkpoint=str(last) if last is not None else None)
+        except RungError:
+            raise
+        except Exception as error:  # what is wrong with a value often shows in the first step only
+            raise SystemFailure(
+                f"the training failed: {describe(error, with_place=True)}",
+                file=self.recipe.path,
+                hint=f"It began at {last}; delete that folder to start anew." if last else None,
+            ) from error
+        if trainer.state.global_step == 0:
             raise ConfigError(
-                f"row {number} has no '{missing[0] if missing else 'prompt'}'",
-                file=self.recipe.data,
+                "not one step was trained", file=self.recipe.path, key="trainer.max_steps"
             )
-        prompt = self._prompt(row)
-        if prompt and prompt[-1]["role"] == "assistant":
-            raise ConfigError(
-                "a prompt that begins the answer cannot be trained on: where the answer begins "
-                "would not be where the loss begins",
-                key=f"systems.{self.spec.name}.prompt",
-            )
-        answers = {name: _as_messages(row[name], "assistant") for name in wanted}
-        return {"prompt": prompt, **answers}
 
-    def _prompt(self, row: Mapping[str, Any]) -> list[Message]:
-        if row.get("prompt") is not None:
-            return _as_messages(row["prompt"], "user")
-        return [dict(m) for m in self.prompts.render(Case(id="row", input=row["input"]))]
+    def _compared_trainer(
+        self,
+        rows: Sequence[PreparedRow],
+        validation: Sequence[PreparedRow],
+        out: Path,
+        seed: int,
+    ) -> tuple[Any, Compared]:
+        """The trainer, once what it made of the rows was held against inference."""
+        parity = RowParity(self.backend, key=f"systems.{self.spec.name}")
+        trainer = self._trainer(rows, validation, out, seed)
+        return trainer, parity.require(trainer, rows, file=self.recipe.data)
 
     def _trainer(
-        self, examples: Sequence[Any], validation: Sequence[Any], out: Path, seed: int
+        self,
+        rows: Sequence[PreparedRow],
+        validation: Sequence[PreparedRow],
+        out: Path,
+        seed: int,
     ) -> Any:
         trainer_class, config_class = TRAINERS[self.recipe.method]
         disable_progress_bars()  # of Datasets: they would be drawn over Rung's own
+        settings = self._settings(config_class, out, seed, bool(validation))
+        adapter, base = peft_config(self.recipe), self._base()
         try:
             trainer = trainer_class(
-                model=self._base(),
-                args=self._config(config_class, out, seed, bool(validation)),
-                train_dataset=Dataset.from_list(list(examples)),
-                eval_dataset=Dataset.from_list(list(validation)) if validation else None,
-                processing_class=self.backend.tokenizer,
-                peft_config=self._peft_config(),
+                model=base,
+                args=settings,
+                train_dataset=_dataset(rows),
+                eval_dataset=_dataset(validation) if validation else None,
+                # A copy: a recipe may give its trainer another chat template or end token, and
+                # inference must not follow it unseen.
+                processing_class=copy.deepcopy(self.backend.tokenizer),
+                peft_config=adapter,
                 callbacks=[_Progress(self.on_log)],
             )
-        except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        except Exception as error:  # the libraries raise what they like
             message = f"the recipe cannot be followed: {describe(error)}"
             raise ConfigError(message, file=self.recipe.path) from error
         trainer.remove_callback(PrinterCallback)
         return trainer
 
-    def _config(self, config_class: Any, out: Path, seed: int, validated: bool) -> Any:
-        fields = dict(self.recipe.trainer)
-        self._refuse_unknown(fields, config_class, "trainer")
-        if fields.get("packing"):
-            raise ConfigError(
-                "packed examples cannot be compared with what inference sends",
-                file=self.recipe.path,
-                key="trainer.packing",
-            )
+    def _settings(self, config_class: Any, out: Path, seed: int, validated: bool) -> Any:
         # TRL turns bf16 and gradient checkpointing on by itself, for hardware that has both.
         defaults = {
             "bf16": False,
-            _checkpointing_field(config_class.__dataclass_fields__): False,
+            checkpointing_field(config_class.__dataclass_fields__): False,
             "use_cpu": not torch.cuda.is_available(),
             "max_length": min(self.backend.context_length, 1 << 17),
             "logging_steps": 10,
@@ -253,38 +266,7 @@ class SystemTrainer:
             "report_to": "none",
             "disable_tqdm": True,
         }
-        try:
-            return config_class(**{**defaults, **fields, **own})
-        except (ValueError, TypeError) as error:
-            message = f"the recipe cannot be followed here: {describe(error)}"
-            raise ConfigError(message, file=self.recipe.path, key="trainer") from error
-
-    def _peft_config(self) -> Any:
-        if self.recipe.peft is None:
-            return None
-        fields = {"task_type": "CAUSAL_LM", **self.recipe.peft}
-        kind = str(fields.pop("peft_type")).upper()
-        classes = {str(name.value): cls for name, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-        if kind not in classes:
-            raise ConfigError(
-                f"PEFT has no '{kind}'",
-                file=self.recipe.path,
-                key="peft.peft_type",
-                hint=nearest(kind, classes),
-            )
-        self._refuse_unknown(fields, classes[kind], "peft")
-        return classes[kind](**fields)
-
-    def _refuse_unknown(self, fields: Mapping[str, Any], config_class: Any, key: str) -> None:
-        known = config_class.__dataclass_fields__
-        for name in fields:
-            if name not in known:
-                raise ConfigError(
-                    f"{config_class.__name__} has no field '{name}'",
-                    file=self.recipe.path,
-                    key=f"{key}.{name}",
-                    hint=nearest(name, known),
-                )
+        return trainer_config(self.recipe, config_class, defaults=defaults, own=own)
 
     def _base(self) -> Any:
         """The model to train: whole, or in 4 bits for QLoRA."""
@@ -300,41 +282,6 @@ class SystemTrainer:
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
         return self.backend.load_base(quantization_config=four_bits, device_map={"": 0})
-
-    def _check_parity(
-        self, trainer: Any, rows: Sequence[Mapping[str, Any]], examples: Sequence[Any]
-    ) -> list[dict[str, Any]]:
-        """Hold what the trainer made of the rows against inference; keep some of it."""
-        if self.recipe.method == "dpo":
-            return []  # pairs hold no single answer; their prompts come from the same rendering
-        if len(trainer.train_dataset) != len(rows):
-            lost = len(rows) - len(trainer.train_dataset)
-            raise ConfigError(
-                f"template parity (truncated): {lost} of {len(rows)} rows lose their whole answer",
-                file=self.recipe.data,
-                hint=f"Prompts longer than max_length ({trainer.args.max_length}) are cut.",
-            )
-        made = [
-            TrainedExample(
-                ids=item["input_ids"],
-                in_loss=[label != -100 for label in item.get("labels", item["input_ids"])],
-                answer=str(example["completion"][-1]["content"]),
-            )
-            for item, example in zip(trainer.train_dataset, examples, strict=True)
-        ]
-        prompts = [self.backend.encode(Request(messages=e["prompt"]))[1] for e in examples]
-        parity = Parity(self.backend.tokenizer, self.backend.end_ids)
-        require_parity(parity, zip(made, prompts, strict=True), key=f"systems.{self.spec.name}")
-        return [
-            {
-                "input": row.get("input"),
-                "messages": example["prompt"],
-                "ids": list(one.ids),
-                "in_loss": list(one.in_loss),
-                "answer": one.answer,
-            }
-            for row, example, one in list(zip(rows, examples, made, strict=True))[:SAMPLES]
-        ]
 
     def _save(self, trainer: Any, out: Path) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
@@ -358,30 +305,18 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self._on_log({"step": state.global_step, "steps": state.max_steps, **(logs or {})})
 
 
-def compact_prompt(source: str) -> str | None:
-    """A prompt file without the words before its first and behind its last slot; None if there are none."""
-    begins, ends = source.find("{"), source.rfind("}") + 1
-    kept = source[begins:ends] if begins >= 0 else source
-    return kept + "\n" if kept.strip() != source.strip() else None
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # The libraries use names that the others have renamed, and warn of each other.
+        warnings.simplefilter("ignore", FutureWarning)
+        # PEFT looks for the base model from the folder one stands in, where it need not be.
+        warnings.filterwarnings("ignore", "Could not find a config file")
+        yield
 
 
-def _checkpointing_field(known: Collection[str]) -> str:
-    """Transformers renames the field: the old name warns where the new one is there."""
-    new = "activation_checkpointing"
-    return new if new in known else "gradient_checkpointing"
-
-
-def _as_messages(value: Any, role: str) -> list[Message]:
-    if isinstance(value, list):
-        return [dict(message) for message in value]
-    return [{"role": role, "content": as_text(value)}]
-
-
-def _last_checkpoint(out: Path) -> str | None:
-    found = sorted(
-        (out / "checkpoints").glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
-    )
-    return str(found[-1]) if found else None
+def _dataset(rows: Sequence[PreparedRow]) -> Dataset:
+    return Dataset.from_list([dict(row.example) for row in rows])
 
 
 def _digest(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -22,8 +22,17 @@ def read_record(adapter: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def holds_weights(folder: Path) -> bool:
+    """Whether training left a whole model in a folder, rather than an adapter for one."""
+    return (
+        (folder / "config.json").is_file()
+        and not (folder / "adapter_config.json").exists()
+        and any(folder.glob("*.safetensors"))
+    )
+
+
 def require_adapter(spec: SystemSpec) -> None:
-    """Refuse an adapter that is not there, or that was trained on another base model.
+    """Refuse an adapter (or a model in its place) that is not there, or was trained on another base.
 
     Raises
     ------
@@ -34,7 +43,7 @@ def require_adapter(spec: SystemSpec) -> None:
     if adapter is None:
         return
     key, folder = f"systems.{spec.name}.adapter", spec.path(adapter)
-    if not (folder / "adapter_config.json").is_file():
+    if not (folder / "adapter_config.json").is_file() and not holds_weights(folder):
         raise ConfigError(
             "there is no adapter here",
             file=folder,
@@ -44,7 +53,8 @@ def require_adapter(spec: SystemSpec) -> None:
     base = read_record(folder).get("base")
     if base is not None and base != (found := base_identity(spec)):
         raise ConfigError(
-            f"the adapter is stale: it was trained on another base model ({base[:19]}, not {found[:19]})",
+            f"the {'model' if holds_weights(folder) else 'adapter'} is stale: "
+            f"it was trained on another base model ({base[:19]}, not {found[:19]})",
             file=folder,
             key=key,
             hint=f"`rung train {_trained_as(spec)}` trains it on this one.",

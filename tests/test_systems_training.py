@@ -1,7 +1,6 @@
 """Training as a recipe says, and systems that answer with what was trained."""
 
 import json
-import random
 import shutil
 import sys
 from dataclasses import replace
@@ -9,59 +8,31 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from systems_models import chat_model
+from tuned_systems import (
+    CASES,
+    LORA,
+    PAIRS,
+    QUICK,
+    ROWS,
+    copy_model,
+    said,
+    texts,
+    with_options,
+    write_system,
+)
 
 from harness.errors import ConfigError
-from harness.types import Case, ModelSpec, SystemSpec
 from systems import load_trainer
 from systems.fine_tuned import FineTunedSystem
 from systems.rag import RagSystem
-from systems.recipe import read_recipe, split_by_group
 from systems.training import template_parity, train
-
-COLORS = ("red", "green", "blue", "white", "black", "brown", "pink", "gray")
-ROWS = [
-    {"input": f"the {color} box", "expected_output": f"{color}!", "metadata": {"group": color[0]}}
-    for color in COLORS
-] * 2
-LORA = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": "all-linear"}
-QUICK = {"max_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 1e-2}
-CASES = [Case(id=color, input=f"the {color} box") for color in COLORS[:4]]
-
-
-def write_system(folder, rows=ROWS, *, prompt="Say the color: {{ input }}", **recipe):
-    """Write a recipe and rows, and give the system that they train."""
-    recipe = {"data": "train.jsonl", "peft": LORA, "trainer": QUICK, **recipe}
-    recipe = {name: value for name, value in recipe.items() if value is not None}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "prompt.j2").write_text(prompt)
-    return SystemSpec(
-        name="tuned",
-        kind="fine_tuned",
-        rung="fine_tuned",
-        folder=folder,
-        model=ModelSpec(name="base", kind="transformers", source=chat_model()),
-        options={"prompt": "prompt.j2", "recipe": "recipe.yaml", "decoding": {"max_tokens": 6}},
-    )
 
 
 @pytest.fixture
 def tuned(tmp_path):
     return partial(write_system, tmp_path)
-
-
-def with_options(spec, **options):
-    return replace(spec, options={**spec.options, **options})
-
-
-def texts(spec, cases=CASES):
-    outputs = {out.case_id: out for out in FineTunedSystem(spec).generate(cases, epoch=0)}
-    assert all(out.error is None for out in outputs.values()), outputs
-    return {id: out.text for id, out in outputs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +91,7 @@ def test_a_prompt_that_was_changed_since_training_is_not_judged(trained, tmp_pat
 
 def test_an_adapter_of_another_base_model_is_refused(trained, tmp_path):
     spec, _ = trained
-    other = tmp_path / "other"
-    shutil.copytree(chat_model(), other)
+    other = copy_model(tmp_path / "other")
     (other / "config.json").write_text((other / "config.json").read_text() + "\n")
     moved = replace(spec, model=replace(spec.model, source=str(other)))
     with pytest.raises(ConfigError, match=r"stale.*another base model") as caught:
@@ -144,11 +114,6 @@ def test_an_adapter_whose_shapes_do_not_fit_is_refused(trained, tmp_path):
 def test_a_folder_without_an_adapter_says_how_one_is_made(tuned):
     with pytest.raises(ConfigError, match="rung train tuned"):
         texts(with_options(tuned(), adapter="nowhere"))
-
-
-PAIRS = [
-    {"input": f"the {color} box", "chosen": f"{color}!", "rejected": "what?"} for color in COLORS
-]
 
 
 @pytest.mark.parametrize(
@@ -208,14 +173,15 @@ def test_all_weights_can_be_trained_and_make_a_model_of_its_own(tuned, tmp_path)
 def test_rows_in_the_libraries_own_form_are_taken_as_they_are(tuned, tmp_path):
     rows = [
         {
-            "prompt": [{"role": "user", "content": row["input"]}],
-            "completion": [{"role": "assistant", "content": row["expected_output"]}],
+            "prompt": said(("user", f"Say the color: {row['input']}")),
+            "completion": said(("assistant", row["expected_output"])),
         }
         for row in ROWS
     ]
     out = train(tuned(rows), tmp_path / "adapter", seed=0)
     sample = json.loads((out / "rung.json").read_text())["samples"][0]
     assert sample["messages"] == rows[0]["prompt"]
+    assert sample["input"] == ROWS[0]["input"]
 
 
 def test_an_interrupted_training_is_gone_on_from_its_checkpoint(tuned, tmp_path):
@@ -268,19 +234,6 @@ def test_rows_that_are_cases_of_a_suite_are_refused_unless_allowed(tuned, tmp_pa
     assert caught.value.line == 1
     allowed = tuned(allow_eval_rows=True)
     train(allowed, tmp_path / "adapter", seed=0, eval_inputs=["the red box"])
-
-
-@pytest.mark.parametrize("group", ["group", None])
-def test_validation_rows_are_whole_groups(tuned, group):
-    recipe = read_recipe(tuned(validation=0.4, group=group))
-    kept, held = split_by_group(ROWS, recipe, random.Random(0))
-    assert sorted(kept + held) == list(range(len(ROWS)))
-
-    def names(indices):
-        return {ROWS[i]["metadata"]["group"] if group else ROWS[i]["input"] for i in indices}
-
-    assert held
-    assert not names(kept) & names(held)
 
 
 @pytest.mark.parametrize(

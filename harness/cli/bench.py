@@ -36,7 +36,6 @@ from harness.pilot import (
 from harness.pilot.variants import general_of, many_shot, on_general_skills, tuned, with_model_of
 from harness.run import Suite
 from harness.training_check import file_hash, readiness_of
-from harness.training_rows import text_of
 from harness.types import SystemSpec
 from systems.fingerprint import fingerprint
 from systems.recipe import read_recipe, read_training_objects, refuse_eval_rows
@@ -83,7 +82,7 @@ class Bench:
         recipe = read_recipe(self.subject.system)
         objects = read_training_objects(recipe)
         cases = [c for s in self.workspace.catalogue().suites.values() for c in s.cases]
-        refuse_eval_rows(objects, {text_of(case.input) for case in cases}, recipe)
+        refuse_eval_rows(objects, [case.input for case in cases], recipe)
         return nested([row for _, row in objects], rng=random.Random(ORDER))
 
     def readiness(self, rows: Path) -> dict[str, Any]:

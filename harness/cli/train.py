@@ -11,7 +11,6 @@ import click
 import systems
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError
-from harness.training_rows import text_of
 
 SHOWN = ("loss", "eval_loss", "mean_token_accuracy")
 
@@ -39,7 +38,7 @@ def train(system: str, out: Path | None, seed: int) -> None:
     target = out or spec.path(str(adapter))
     run: Any = systems.resolve("systems.training:train", feature="rung train", extra="train")
     suites = workspace.catalogue().suites.values()
-    inputs = {text_of(case.input) for suite in suites for case in suite.cases}
+    inputs = [case.input for suite in suites for case in suite.cases]
     folder = run(spec, target, seed=seed, on_log=_show, eval_inputs=inputs)
     click.echo(f"trained: {folder}")
 
@@ -47,7 +46,10 @@ def train(system: str, out: Path | None, seed: int) -> None:
 def _show(entry: dict[str, Any]) -> None:
     """Show one line of the training's log."""
     if "rows" in entry:
-        click.echo(f"{entry['rows']} rows, {entry['validation']} of them held out")
+        held = [f"{entry[name]} held out for {name}" for name in ("validation", "test")]
+        click.echo(f"{entry['rows']} rows to train on; {', '.join(held)}")
+        for reason, rows in entry["not_compared"].items():
+            click.echo(f"{rows} of them not compared with what inference sends: {reason}")
         if constant := entry["constant_prompt_tokens"]:
             click.echo(
                 f"{constant} tokens of every prompt never change: fine-tuning can drop them "

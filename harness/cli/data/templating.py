@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -39,10 +40,21 @@ def check_templates(project: Project, name: str | None, *, as_json: bool) -> Non
         if as_json:
             click.echo(json.dumps({"system": key, **found}))
             continue
-        click.echo(f"{key}: {found['rows']} rows, the same tokens in training and inference")
+        for line in _told(key, found):
+            click.echo(line)
         if constant := found["constant_prompt_tokens"]:
             click.echo(
                 f"  {constant} tokens of every prompt never change: fine-tuning can drop them"
             )
             if compact := found["compact_prompt"]:
                 click.echo(f"  a compact prompt to train on and to ask with:\n{compact}")
+
+
+def _told(system: str, found: dict[str, Any]) -> Iterator[str]:
+    """What was compared, and what could not be."""
+    if found["compared"]:
+        yield f"{system}: {found['compared']} rows, the same tokens in training and inference"
+    else:
+        yield f"{system}: no row could be compared with what inference sends"
+    for reason, rows in found["not_compared"].items():
+        yield f"  {rows} of {found['rows']} rows not compared: {reason}"

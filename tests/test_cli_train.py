@@ -1,0 +1,66 @@
+"""`rung train`, from outside: what is wrong is told in a line, and what was found is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sample_project import SampleProject, jsonl
+from systems_models import chat_model
+from tuned_systems import said
+
+RECIPE = """\
+data: train.jsonl
+test: 0.2
+peft: {{peft_type: LORA, r: 2}}
+trainer: {{max_steps: 1, learning_rate: {rate}, num_train_epochs: {epochs}}}
+"""
+CHAT = said(("user", "Hello"), ("assistant", "Yes?"), ("user", "question 3"))
+
+
+@pytest.fixture
+def tuned(project: SampleProject) -> SampleProject:
+    """A project with a suite and one system that has a recipe."""
+    project.suite("def test_x(output): pass\n", systems={"unused": {"a": "x"}})
+    rows = [{"input": f"question {n}", "expected_output": "an answer"} for n in range(9)]
+    project.write("evals/train.jsonl", jsonl([*rows, {"input": CHAT, "expected_output": "yes"}]))
+    project.write("evals/recipe.yaml", RECIPE.format(rate="2e-4", epochs=1))
+    system = {"kind": "fine_tuned", "model": "base", "recipe": "recipe.yaml", "adapter": "ad"}
+    config = {"models": {"base": {"transformers": chat_model()}}, "systems": {"tuned": system}}
+    project.write("evals/rung.yaml", json.dumps(config))
+    mark = 'import pytest\n\npytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["tuned"])\n'
+    project.write("evals/test_toy.py", f"{mark}\n\ndef test_x(output): pass\n")
+    return project
+
+
+def test_a_rate_in_scientific_words_trains_and_what_is_held_out_is_said(
+    tuned: SampleProject,
+) -> None:
+    result = tuned.rung("train", "tuned")
+    assert result.ret == 0
+    record = json.loads((tuned.evals / "ad/rung.json").read_text())
+    kept, test = record["rows"], record["test"]
+    assert (kept + test, bool(test)) == (10, True)
+    result.stdout.fnmatch_lines(
+        [
+            f"{kept} rows to train on; 0 held out for validation, {test} held out for test",
+            "trained:*",
+        ]
+    )
+
+
+def test_a_number_in_words_is_told_with_its_key(tuned: SampleProject) -> None:
+    tuned.write("evals/recipe.yaml", RECIPE.format(rate="2e-4", epochs="many"))
+    result = tuned.rung("train", "tuned")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(
+        ["rung: *recipe.yaml: trainer.num_train_epochs: 'many': expected a number"]
+    )
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_case_that_is_a_chat_is_found_among_the_rows(tuned: SampleProject) -> None:
+    tuned.write("evals/toy.jsonl", jsonl([{"id": "a", "input": CHAT}]))
+    result = tuned.rung("train", "tuned")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["rung: *train.jsonl:10: 1 rows are cases of an eval suite*"])
