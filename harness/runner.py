@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from harness.cache import Cache
 from harness.cases import case_hash
 from harness.errors import RungError, StoreError
-from harness.types import Case, Output, Rung, System, SystemSpec
+from harness.types import NOT_MEASURED, Case, Output, Rung, System, SystemSpec
 
 Mode = Literal["cached", "fresh", "replay"]
 Key = tuple[str, int]  # case id, epoch
@@ -31,6 +31,7 @@ class Answer:
 NOT_CACHED = Answer(output=None, reason="not in the cache (--replay)")
 
 
+UNMEASURED = "not measured: "  # how the reasons of such cases begin
 OVER_BUDGET = Answer(output=None, reason="the budget of --max-cost was reached")
 
 
@@ -75,7 +76,9 @@ class Patience:
     last: str = ""
 
     def note(self, output: Output) -> None:
-        """Count an output."""
+        """Count an output; that a case cannot be measured is no failure."""
+        if output.finish_reason == NOT_MEASURED:
+            return
         self.failures = self.failures + 1 if output.error is not None else 0
         self.last = output.error or ""
 
@@ -143,9 +146,11 @@ class Runner:
             keys = [(case_hash(case), epoch) for case in batch.cases for epoch in batch.epochs]
             if self._cache.has_all(batch.fingerprint, keys):
                 return
-        check = getattr(self._system(batch.spec), "check", None)
-        if check is not None:
+        system = self._system(batch.spec)
+        if (check := getattr(system, "check", None)) is not None:
             check()
+        if (check_names := getattr(system, "check_names", None)) is not None:
+            check_names(batch.cases)
 
     def run(self, batch: Batch) -> dict[Key, Answer]:
         """Return an answer for every case and epoch of the batch, in their order."""
@@ -166,7 +171,7 @@ class Runner:
                     self._budget.spent += self._budget.cost(batch.spec, output)
                 if output.error is None:
                     self._keep(batch, hashes, output)
-                answers[output.case_id, output.epoch] = Answer(output=output)
+                answers[output.case_id, output.epoch] = _answer(output)
                 total -= 1
             if total:
                 why = self._why_not_asked(batch.spec)
@@ -253,6 +258,14 @@ class Runner:
         if spec.name not in self._systems:
             self._systems[spec.name] = self._load(spec)
         return self._systems[spec.name]
+
+
+def _answer(output: Output) -> Answer:
+    """An output as an answer; a case that says nothing of the system was not run."""
+    if output.finish_reason != NOT_MEASURED:
+        return Answer(output=output)
+    why = (output.error or "").removeprefix(UNMEASURED)
+    return Answer(output=None, reason=f"{UNMEASURED}{why}")
 
 
 def _questions(cases: Sequence[Case]) -> list[Case]:

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 from harness.comparison import Names, adjust, compare, compare_all
 from harness.records import dumps
 from harness.run import Key, Run, SuiteRun
-from harness.runner import Answer
+from harness.runner import UNMEASURED, Answer
 from harness.statistics.outcomes import Outcomes
 from harness.store import PART_ROWS
-from harness.types import SCORE_STATES, Case, Comparison, Output, Score, Usage
+from harness.types import (
+    INPUT_REFUSED,
+    OUTPUT_WITHHELD,
+    SCORE_STATES,
+    Case,
+    Comparison,
+    Output,
+    Score,
+    Usage,
+)
 
 Rows = list[dict[str, Any]]
 # The blessed run's scores: by suite, metric and system.
@@ -184,6 +193,8 @@ class _Suite:
                 "errored": sum(o.error is not None for o in outputs),
                 "not_run": len(answers) - len(outputs),
                 "retried": sum(o.attempts > 1 for o in outputs),
+                INPUT_REFUSED: sum(o.finish_reason == INPUT_REFUSED for o in outputs),
+                OUTPUT_WITHHELD: sum(o.finish_reason == OUTPUT_WITHHELD for o in outputs),
                 "prompt_tokens": sum(u.prompt_tokens for u in counted) if counted else None,
                 "completion_tokens": sum(u.completion_tokens for u in counted) if counted else None,
                 **_latency(outputs),
@@ -216,6 +227,17 @@ def _with_blessed(tables: Sequence[_Suite], baseline: StoredScores) -> list[Comp
                 stored = Outcomes.from_scores(before, graded=table.run.metrics[metric].graded)
                 found.append(compare(stored, outcomes, names=names))
     return adjust(found)
+
+
+def measured(scores: Mapping[str, list[Any]]) -> Mapping[str, list[Any]]:
+    """Leave out the scores of cases that say nothing of their system: no verdict counts them."""
+    kept = [
+        state != "not_run" or not (reason or "").startswith(UNMEASURED)
+        for state, reason in zip(scores["state"], scores["reason"], strict=True)
+    ]
+    if all(kept):
+        return scores
+    return {name: list(compress(values, kept)) for name, values in scores.items()}
 
 
 def score_columns(runs: Iterable[SuiteRun]) -> dict[str, list[Any]]:

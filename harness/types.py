@@ -44,6 +44,10 @@ Action = Literal[
 ]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
+# Finish reasons of a system's own: what moderation did, and a case that says nothing of the system.
+INPUT_REFUSED, OUTPUT_WITHHELD, NOT_MEASURED = "input_refused", "output_withheld", "not_measured"
+MODERATION = "moderation"  # the step that holds why
+
 Message: TypeAlias = Mapping[str, Any]  # one chat message: role, content
 Prompt: TypeAlias = str | Sequence[Message]
 CaseInput: TypeAlias = str | Sequence[Message] | Mapping[str, Any]

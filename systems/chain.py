@@ -18,6 +18,7 @@ from systems.python import call_within
 from systems.template import PromptTemplate, RenderError
 
 MAX_STEPS = 8
+TIMEOUT_S = 60.0  # for one call of a step's function
 END = "end"  # a `next` that ends the chain
 
 
@@ -31,6 +32,10 @@ class Progress:
     steps: list[Step] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
     error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.at is None or self.error is not None
 
     def output(self, epoch: int) -> Output:
         last = self.completions[-1] if self.completions else None
@@ -90,20 +95,25 @@ class Chain:
         while under_way:
             step = next(name for name in self.names if any(p.at == name for p in under_way))
             here = [progress for progress in under_way if progress.at == step]
-            if step in self._functions:
-                for progress in here:
-                    self._call(progress, step)
-            else:
-                self._ask(here, step, epoch)
-            for progress in under_way:
-                if progress.at is not None and len(progress.steps) >= self.max_steps:
+            # Each as it comes: whoever counts failures in a row can end a run whose function hangs.
+            for progress in self._take(here, step, epoch):
+                if not progress.done and len(progress.steps) >= self.max_steps:
                     path = " > ".join(step.name for step in progress.steps)
                     progress.error = f"the chain did not end within {self.max_steps} steps: {path}"
-                if progress.at is None or progress.error is not None:
+                if progress.done:
                     yield progress.output(epoch)
-            under_way = [p for p in under_way if p.at is not None and p.error is None]
+            under_way = [progress for progress in under_way if not progress.done]
 
-    def _ask(self, here: Sequence[Progress], step: str, epoch: int) -> None:
+    def _take(self, here: Sequence[Progress], step: str, epoch: int) -> Iterator[Progress]:
+        """Take a step with every case that is there, and yield each when it was taken."""
+        if step not in self._functions:
+            yield from self._ask(here, step, epoch)
+            return
+        for progress in here:
+            self._call(progress, step)
+            yield progress
+
+    def _ask(self, here: Sequence[Progress], step: str, epoch: int) -> Iterator[Progress]:
         decoding = Decoding.of(
             self.options[step].get("decoding", self.spec.options.get("decoding", {}))
         )
@@ -114,6 +124,7 @@ class Chain:
                 messages = self._templates[step].render(variables)
             except RenderError as error:
                 progress.error = f"step {step}: {error}"
+                yield progress
                 continue
             seed = decoding.seed_for(f"{progress.draft.case.id}\0{len(progress.steps)}", epoch)
             asked.append(progress)
@@ -124,15 +135,15 @@ class Chain:
             if completion.error is not None:
                 progress.error = f"step {step}: {completion.error}"
             self._note(progress, step, completion.text, completion)
+            yield progress
 
     def _call(self, progress: Progress, step: str) -> None:
         started = time.perf_counter()
         case, texts = progress.draft.case, dict(progress.texts)
         function = self._functions[step]
+        timeout_s = self.options[step].get("timeout_s", TIMEOUT_S)
         try:
-            value = call_within(
-                lambda _: function(case, texts), None, timeout_s=self.spec.options.get("timeout_s")
-            )
+            value = call_within(lambda _: function(case, texts), None, timeout_s=timeout_s)
         except (Exception, SystemExit) as error:
             progress.error = f"step {step}: {describe(error, with_place=True)}"
             return

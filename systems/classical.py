@@ -5,8 +5,10 @@ When this reaches the target, nobody needs a language model.
 
 from __future__ import annotations
 
+import re
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +21,11 @@ from harness.errors import ConfigError
 from harness.types import Case, Output, Rung, SystemSpec
 from systems import load_encoder
 from systems.fingerprint import encoder_of
+from systems.hub import check_encoder
 from systems.rows import Row, query_text, read_rows
 
 MAX_ITERATIONS = 1000
+WORD = re.compile(r"(?u)\b\w+\b")
 
 
 class ClassicalSystem:
@@ -44,8 +48,9 @@ class ClassicalSystem:
         return self.spec.rung
 
     def check(self) -> None:
-        """Read the rows."""
-        _ = self.rows, self.numeric
+        """Read the rows, and refuse those that nothing can be learnt from."""
+        _ = self.targets, self.texts
+        check_encoder(self.spec)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -68,13 +73,35 @@ class ClassicalSystem:
         return numbers
 
     @cached_property
+    def targets(self) -> list[Any]:
+        """What it is to answer to each row: a number, or a label's text."""
+        for row in self.rows:
+            if _is_number(row.value) and not abs(row.value) <= sys.float_info.max:
+                raise self._wrong(f"{row.value} is no number to learn", line=row.line)
+        found = [row.value if self.numeric else row.output for row in self.rows]
+        if not self.numeric and len(set(found)) < 2:
+            raise self._wrong(f"the rows have one label only: {found[0]!r}")
+        return found
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What it reads of each row."""
+        for row in self.rows:
+            if not isinstance(row.input, str | list | Mapping):
+                raise self._wrong(f"{row.input!r} is no input: expected text", line=row.line)
+        found = [self._text(row.input) for row in self.rows]
+        counted = self.spec.options.get("features", "tfidf") == "tfidf"
+        if counted and not any(WORD.search(text) for text in found):
+            raise self._wrong("no input has a word in it")
+        return found
+
+    def _wrong(self, message: str, *, line: int | None = None) -> ConfigError:
+        file = self.spec.path(self.spec.options["training"])
+        return ConfigError(message, file=file, line=line, key=f"{self.key}.training")
+
+    @cached_property
     def model(self) -> Any:
         """The fitted pipeline."""
-        targets: list[Any] = [row.value if self.numeric else row.output for row in self.rows]
-        if not self.numeric and len(set(targets)) < 2:
-            raise ConfigError(
-                f"the rows have one label only: {targets[0]!r}", key=f"{self.key}.training"
-            )
         strength = self.spec.options.get("regularization", 1.0 if self.numeric else 0.1)
         estimator = (
             Ridge(alpha=strength)
@@ -82,7 +109,7 @@ class ClassicalSystem:
             else LogisticRegression(C=1 / strength, max_iter=MAX_ITERATIONS)
         )
         pipeline = make_pipeline(self._features(), estimator)
-        return pipeline.fit([self._text(row.input) for row in self.rows], targets)
+        return pipeline.fit(self.texts, self.targets)
 
     def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
         """Yield the label or number of each case."""
@@ -101,7 +128,7 @@ class ClassicalSystem:
             encoder = load_encoder(encoder_of(self.spec), self.spec.folder)
             return FunctionTransformer(encoder.encode)
         return make_union(
-            TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b"),
+            TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), token_pattern=WORD.pattern),
             TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(2, 5)),
         )
 

@@ -45,12 +45,22 @@ class ConstraintMaker:
         """A fresh constraint for one answer."""
         text = json.dumps(schema, sort_keys=True)
         if text not in self._grammars:
-            grammar = LLMatcher.grammar_from_json_schema(
-                text, defaults={"whitespace_flexible": False}
-            )
+            grammar = _grammar(text)
             if fault := LLMatcher.validate_grammar(grammar, self._tokenizer):
                 raise ConfigError(
                     f"the schema cannot constrain an answer: {fault}", key="json_schema"
                 )
             self._grammars[text] = grammar
         return JsonConstraint(self._tokenizer, self._grammars[text])
+
+
+def fault_of(schema: Mapping[str, Any]) -> str | None:
+    """Why a schema cannot constrain an answer, whatever the tokenizer; None where it can."""
+    try:
+        return LLMatcher.validate_grammar(_grammar(json.dumps(schema, sort_keys=True))) or None
+    except ValueError as error:
+        return str(error)
+
+
+def _grammar(schema: str) -> str:
+    return LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})

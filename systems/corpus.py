@@ -19,6 +19,7 @@ SUFFIXES = (".md", ".txt", ".jsonl")
 HEADING = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 WORD = re.compile(r"\S+")
+LETTER = re.compile(r"\w")  # of any alphabet, or a digit: what a search can find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,11 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A passage that can be found: `text` is the document's from `start` to `end`."""
+    """A passage that can be found: `text` is the document's from `start` to `end`.
+
+    Outputs carry the `id` alone. It names the unit and the document (`returns.md#postage~2`), and
+    reading the corpus again with the same chunking gives the offsets.
+    """
 
     id: str
     unit: str
@@ -56,7 +61,8 @@ def read_corpus(path: Path, *, size: int, overlap: int, key: str) -> list[Chunk]
     Raises
     ------
     ConfigError
-        For a file that is empty or no text, an id that stands twice, or a corpus without documents.
+        For a file that is empty, has no words or is no text, an id that stands twice, or a corpus
+        without documents.
     """
     if overlap >= size:
         raise ConfigError(
@@ -70,6 +76,8 @@ def read_corpus(path: Path, *, size: int, overlap: int, key: str) -> list[Chunk]
             raise ConfigError(f"the id '{unit.id}' stands twice", file=path, key=key)
         seen[unit.id] = unit.document
         chunks.extend(_chunks(unit, size, overlap))
+    if not any(LETTER.search(chunk.indexed_text) for chunk in chunks):
+        raise ConfigError("holds no word: nothing in it can be found", file=path, key=key)
     return chunks
 
 
@@ -85,10 +93,14 @@ def _units(path: Path, key: str) -> Iterator[Unit]:
             yield from _rows(file, name, key)
             continue
         text = _read(file, key)
+        units = [Unit(id=name, document=name, start=0, text=text)]
         if file.suffix.lower() == ".md":
-            yield from _sections(text, name)
-        else:
-            yield Unit(id=name, document=name, start=0, text=text)
+            units = list(_sections(text, name))
+        if not units:
+            raise ConfigError(
+                "holds headings only: there is no text below them", file=file, key=key
+            )
+        yield from units
 
 
 def _read(file: Path, key: str) -> str:
@@ -103,6 +115,8 @@ def _read(file: Path, key: str) -> str:
         raise ConfigError("is no text: it holds null bytes", file=file, key=key)
     if not text.strip():
         raise ConfigError("is empty", file=file, key=key)
+    if not LETTER.search(text):
+        raise ConfigError("holds no word: nothing in it can be found", file=file, key=key)
     return text.replace("\r\n", "\n")
 
 

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from harness.errors import SystemFailure
 from systems.answers import describe
 from systems.fingerprint import DEFAULT_ENCODER, encoder_identity, is_local
+from systems.hub import hub_fault
 
 BATCH_SIZE = 64
 
@@ -43,7 +44,9 @@ class SentenceEncoder:
         """The model, loaded on first use."""
         transformers_logging.disable_progress_bar()  # it would draw over Rung's own
         try:
-            return SentenceTransformer(self._place(), device="cpu")
+            return SentenceTransformer(
+                self._place(), device="cpu", local_files_only=self._is_out_of_reach()
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise SystemFailure(
                 f"the encoder '{self.source}' is not there and cannot be downloaded: "
@@ -65,6 +68,11 @@ class SentenceEncoder:
             show_progress_bar=False,
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def _is_out_of_reach(self) -> bool:
+        """Whether a hub id can only be loaded from this machine's copy of it."""
+        on_hub = self.source != DEFAULT_ENCODER and not is_local(self.folder, self.source)
+        return on_hub and hub_fault(self.source) is not None
 
     def _place(self) -> str:
         if self.source == DEFAULT_ENCODER:

@@ -11,13 +11,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
 from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
+from systems.corpus import SUFFIXES
 
 # Options that change how fast or how patiently a system answers, never what.
 INDIFFERENT_OPTIONS = frozenset(
@@ -74,7 +75,7 @@ def fingerprint(spec: SystemSpec, *, memo: Path | None = None) -> Fingerprint:
     parts.update(_option_parts(spec, hasher))
     if spec.kind == "python":
         parts.update(_code_parts(spec, hasher))
-    if _embeds(spec):
+    if embeds(spec):
         parts["encoder"] = _source(spec.folder, encoder_of(spec), "encoder", hasher)
     hasher.save()
     joined = json.dumps(parts, sort_keys=True, ensure_ascii=False)
@@ -85,6 +86,18 @@ def fingerprint(spec: SystemSpec, *, memo: Path | None = None) -> Fingerprint:
 def encoder_of(spec: SystemSpec) -> str:
     """The encoder that a system embeds with: its own, the project's, or the default."""
     return str(spec.options.get("encoder") or spec.encoder or DEFAULT_ENCODER)
+
+
+def embeds(spec: SystemSpec) -> bool:
+    """Whether a system's answers depend on an encoder."""
+    options = spec.options
+    retriever = options.get("retriever", "hybrid")
+    used = retriever if isinstance(retriever, str) else next(iter(retriever))
+    return (
+        (spec.kind == "rag" and used in ("dense", "hybrid"))
+        or options.get("features") == "embeddings"
+        or options.get("examples", {}).get("choose") == "similar"
+    )
 
 
 def base_identity(spec: SystemSpec) -> str:
@@ -140,7 +153,7 @@ def _source(folder: Path, source: str, key: str, hasher: _FileHasher) -> str:
             key=key,
             hint=f"`encoder:` may name a local folder; '{DEFAULT_ENCODER}' is installed with Rung.",
         )
-    return hasher.tree([place], key=key, skip=NOT_LOADED)
+    return hasher.tree([place], key=key, kept=_is_loaded)
 
 
 def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
@@ -152,7 +165,8 @@ def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
         if name in ("prompt", "steps"):
             parts.update(_prompt_parts(spec, name, value, hasher))
         elif name in FILE_OPTIONS or (name == "json_schema" and isinstance(value, str)):
-            parts[name] = hasher.tree([spec.path(value)], key=key, skip=NOT_LOADED)
+            kept = KEPT.get(name, _is_source)
+            parts[name] = hasher.tree([spec.path(value)], key=key, kept=kept)
         elif name == "examples":
             content = hasher.tree([spec.path(value["path"])], key=f"{key}.path")
             rest = {k: v for k, v in value.items() if k != "path"}
@@ -177,8 +191,14 @@ def _prompt_parts(spec: SystemSpec, name: str, value: Any, hasher: _FileHasher) 
     return parts
 
 
-def _template(spec: SystemSpec, part: str, value: str, key: str) -> Iterator[tuple[str, str]]:
+def _template(
+    spec: SystemSpec, part: str, value: str, key: str, above: tuple[Path, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """A template's text, and those of the templates that it includes."""
     path = spec.path(value)
+    if path in above:
+        chain = " > ".join(file.name for file in (*above[above.index(path) :], path))
+        raise ConfigError(f"a template includes itself: {chain}", file=path, key=key)
     try:
         text = path.read_bytes().decode("utf-8")
     except OSError as error:
@@ -187,8 +207,10 @@ def _template(spec: SystemSpec, part: str, value: str, key: str) -> Iterator[tup
         raise ConfigError(f"not UTF-8 at byte {error.start + 1}", file=path, key=key) from error
     yield part, text
     for other in re.findall(r"{%-?\s*(?:include|import|extends|from)\s+['\"]([^'\"]+)['\"]", text):
-        included = str(Path(value).parent / other)
-        yield from _template(spec, f"{part} > {other}", included, key)
+        # As Jinja reads them: beside the template that the configuration names.
+        root = above[0] if above else path
+        included = str(root.parent / other)
+        yield from _template(spec, f"{part} > {other}", included, key, (*above, path))
 
 
 def _named_code(spec: SystemSpec, name: str, value: Any, hasher: _FileHasher) -> dict[str, str]:
@@ -244,17 +266,6 @@ def _module_file(spec: SystemSpec, target: str, key: str) -> Path:
     return Path(found.origin).resolve()
 
 
-def _embeds(spec: SystemSpec) -> bool:
-    options = spec.options
-    retriever = options.get("retriever", "hybrid")
-    used = retriever if isinstance(retriever, str) else next(iter(retriever))
-    return (
-        (spec.kind == "rag" and used in ("dense", "hybrid"))
-        or options.get("features") == "embeddings"
-        or options.get("examples", {}).get("choose") == "similar"
-    )
-
-
 def _alias_warnings(model: ModelSpec) -> Iterable[str]:
     hosted = model.kind == "openai"
     if hosted and MOVING_ALIAS.search(model.source) and not DATED.search(model.source):
@@ -262,6 +273,24 @@ def _alias_warnings(model: ModelSpec) -> Iterable[str]:
             f"models.{model.name}: '{model.source}' is a moving alias: answers may change while the "
             "fingerprint stays; name a dated version where the server has one"
         )
+
+
+def _is_source(name: Path) -> bool:
+    """Everything but what Python leaves beside its sources."""
+    return "__pycache__" not in name.parts and name.suffix != ".pyc"
+
+
+def _is_loaded(name: Path) -> bool:
+    """Whether a file of a model's or an adapter's folder is loaded with it."""
+    return not NOT_LOADED.intersection(name.parts) and name.suffix != ".pyc"
+
+
+def _is_document(name: Path) -> bool:
+    """Whether a file of a corpus is read: a README too, for it is a document like any other."""
+    return name.suffix.lower() in SUFFIXES
+
+
+KEPT: Mapping[str, Callable[[Path], bool]] = {"adapter": _is_loaded, "corpus": _is_document}
 
 
 def _json(value: Any) -> str:
@@ -283,9 +312,9 @@ class _FileHasher:
                 self.known = {}  # a lost memo costs time, nothing else
 
     def tree(
-        self, paths: Iterable[Path], *, key: str, skip: frozenset[str] = frozenset({"__pycache__"})
+        self, paths: Iterable[Path], *, key: str, kept: Callable[[Path], bool] = _is_source
     ) -> str:
-        """Hash files, and folders by the names and contents of all files below."""
+        """Hash files, and folders by the names and contents of the files below that are kept."""
         digests = []
         for path in paths:
             if path.is_dir():
@@ -294,7 +323,7 @@ class _FileHasher:
                 digests += [
                     f"{name.as_posix()} {self.file(file, key=key)}"
                     for name, file in relative
-                    if not skip.intersection(name.parts) and name.suffix != ".pyc"
+                    if kept(name)
                 ]
             else:
                 digests.append(self.file(path, key=key))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
@@ -20,9 +21,11 @@ from systems.answers import describe, unusable
 from systems.backend import BackendSpec, Completion, Decoding, OptionScores, Request
 from systems.fingerprint import is_local
 from systems.generation import Generator
+from systems.hub import hub_fault, is_downloaded
 from systems.option_scores import loglikelihoods
 from systems.sampling import Row, Sampler
 from systems.tools import calls_in_text
+from systems.weights import check_files
 
 BATCH_SIZE = 64
 
@@ -40,7 +43,7 @@ class LocalBackend:
         self.soft_prompt: Tensor | None = None
 
     def check(self) -> None:
-        """Refuse a folder that is not there."""
+        """Refuse a folder that is not there, and files in it that cannot be loaded."""
         for key, source in (
             ("transformers", self.spec.model.source),
             ("tokenizer", self.options.get("tokenizer")),
@@ -50,6 +53,22 @@ class LocalBackend:
                     f"there is no folder {self._path(source)}",
                     key=f"models.{self.spec.model.name}.{key}",
                 )
+            if source is not None:
+                self._check_files(source, f"models.{self.spec.model.name}.{key}")
+        if self.spec.adapter is not None and self.spec.adapter.is_dir():
+            check_files(self.spec.adapter, key="adapter")
+
+    def _check_files(self, source: str, key: str) -> None:
+        if self._is_local(source):
+            check_files(self._path(source), key=key)
+            return
+        revision = self.options.get("revision", "main")
+        if not is_downloaded(source, revision) and (fault := hub_fault(source, revision)):
+            raise ConfigError(
+                f"'{source}' is not there and cannot be downloaded: {fault}",
+                key=key,
+                hint=f"To use a copy on this machine, give its folder in {key}.",
+            )
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -283,14 +302,16 @@ class LocalBackend:
     ) -> Any:
         self.check()
         local = self._is_local(source)
+        revision = self.options.get("revision", "main")
         try:
             return load(
                 str(self._path(source)) if local else source,
                 trust_remote_code=self.options.get("trust_remote_code", False),
-                **({} if local else {"revision": self.options.get("revision", "main")}),
+                local_files_only=not local and hub_fault(source, revision) is not None,
+                **({} if local else {"revision": revision}),
                 **arguments,
             )
-        except (OSError, ValueError, ImportError, RuntimeError) as error:
+        except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
             place = f"models.{self.spec.model.name}.{key}"
             hint = None if local else f"To use a copy on this machine, give its folder in {place}."
             raise SystemFailure(

@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
-from harness.types import Case, Output, Step, SystemSpec
-from systems.answers import describe
+from harness.types import INPUT_REFUSED, MODERATION, OUTPUT_WITHHELD, Case, Output, Step, SystemSpec
+from systems.answers import describe, printable
 from systems.callables import import_callable
+from systems.python import call_within
 from systems.rows import query_text
 
 Answer = Callable[[Sequence[Case]], Iterator[Output]]
+Side = Literal["input", "output"]
+TIMEOUT_S = 60.0  # for one call
+
+
+class BrokenCheck(Exception):
+    """A moderation function raised, or did not return in time."""
 
 
 class Moderation:
     """Two functions of a text that return true, or a reason, to refuse it.
 
     A refused input is never shown to the model; a withheld output stands in the steps, for the
-    record. Both are marked `refused`, with the finish reason `input_refused` or `output_withheld`.
+    record. Both are marked `refused`, with the finish reason `input_refused` or `output_withheld`;
+    a reason that the function gave is the text of the step `moderation`.
     """
 
     def __init__(self, spec: SystemSpec, options: Mapping[str, Any]) -> None:
         self.spec, self.options = spec, options
+        self.timeout_s: float = options.get("timeout_s", TIMEOUT_S)
 
     def check(self) -> None:
         """Import both functions."""
@@ -33,50 +42,58 @@ class Moderation:
         """Yield refusals, and what `answer` yields for the other cases unless it is withheld."""
         asked = []
         for case in cases:
-            try:
-                refused = self._refuses("input", query_text(case.input))
-            except Exception as error:  # a broken check is no permission
-                yield self._errored(case.id, epoch, "input", error)
-                continue
-            if refused:
-                yield self._refusal(case.id, epoch, "input_refused")
-            else:
+            checked = self._checked_input(case, epoch)
+            if checked is None:
                 asked.append(case)
+            else:
+                yield checked
         for output in answer(asked):
-            yield output if output.error else self._checked(output)
+            yield output if output.error else self._checked_output(output)
 
-    def _checked(self, output: Output) -> Output:
+    def _checked_input(self, case: Case, epoch: int) -> Output | None:
+        """What is answered in place of the model; None where it may be asked."""
+        blank = Output(case_id=case.id, epoch=epoch, text="")
+        text = query_text(case.input)
         try:
-            withheld = self._refuses("output", output.text)
-        except Exception as error:
-            return self._errored(output.case_id, output.epoch, "output", error)
-        if not withheld:
+            reason = self._reason("input", text)
+        except BrokenCheck as error:  # a broken check is no permission
+            return replace(blank, error=str(error))
+        return None if reason is None else self._refused(blank, INPUT_REFUSED, reason)
+
+    def _checked_output(self, output: Output) -> Output:
+        try:
+            reason = self._reason("output", output.text)
+        except BrokenCheck as error:
+            return Output(case_id=output.case_id, epoch=output.epoch, text="", error=str(error))
+        if reason is None:
             return output
+        refused = self._refused(output, OUTPUT_WITHHELD, reason)
         original = Step(name="withheld", prompt=output.prompt, text=output.text)
+        return replace(refused, steps=(*refused.steps, original))
+
+    def _reason(self, side: Side, text: str) -> str | None:
+        """Why a text is refused, in the function's words; None where it is not."""
+        function = self._functions.get(side)
+        if function is None:
+            return None
+        try:
+            value = call_within(function, text, timeout_s=self.timeout_s)
+            if not value:
+                return None
+            return printable(value) if isinstance(value, str) else ""
+        except (Exception, SystemExit) as error:
+            told = describe(error, with_place=True)
+            raise BrokenCheck(f"the moderation of the {side} failed: {told}") from error
+
+    def _refused(self, output: Output, finish_reason: str, reason: str) -> Output:
+        said = (Step(name=MODERATION, text=reason),) if reason else ()
         return replace(
             output,
             text=self.options.get("refusal", ""),
             refused=True,
-            finish_reason="output_withheld",
-            steps=(*output.steps, original),
+            finish_reason=finish_reason,
+            steps=(*output.steps, *said),
         )
-
-    def _refuses(self, side: str, text: str) -> bool:
-        function = self._functions.get(side)
-        return function is not None and bool(function(text))
-
-    def _refusal(self, case_id: str, epoch: int, reason: str) -> Output:
-        return Output(
-            case_id=case_id,
-            epoch=epoch,
-            text=self.options.get("refusal", ""),
-            refused=True,
-            finish_reason=reason,
-        )
-
-    def _errored(self, case_id: str, epoch: int, side: str, error: Exception) -> Output:
-        reason = f"the moderation of the {side} failed: {describe(error, with_place=True)}"
-        return Output(case_id=case_id, epoch=epoch, text="", error=reason)
 
     @cached_property
     def _functions(self) -> dict[str, Callable[..., Any]]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
-
-import jsonschema
+from typing import Any, cast
 
 from harness.errors import ConfigError
 from harness.types import Case, Message, Output, Passage, Rung, SystemSpec
+from systems import resolve
+from systems.answer_schema import read_answer_schema
 from systems.backend import Backend, BackendSpec, Decoding, Request, open_backend
 from systems.chain import Chain
 from systems.choosing import Choosing
 from systems.dialogue import Dialogue, Draft
 from systems.examples import Chooser, chooser_of
+from systems.fingerprint import embeds
 from systems.moderation import Moderation
 from systems.template import PromptTemplate, RenderError, messages_of, variables_of
 from systems.tools import CallError, Toolbox
@@ -32,13 +33,7 @@ class PromptSystem:
     def __init__(self, spec: SystemSpec) -> None:
         if spec.model is None:
             raise ConfigError("needs a model", key=f"systems.{spec.name}.model")
-        if "steps" in spec.options:
-            for other in ("prompt", "tools", "json_schema", "answer"):
-                if other in spec.options:
-                    raise ConfigError(
-                        f"a chain has no `{other}` of its own: give it to a step, or leave it out",
-                        key=f"systems.{spec.name}.{other}",
-                    )
+        _check_chain(spec)
         self.spec = spec
         self.decoding = Decoding.of(spec.options.get("decoding", {}))
 
@@ -53,6 +48,8 @@ class PromptSystem:
     def check(self) -> None:
         """Raise a ConfigError for whatever can be known to be wrong without loading a model."""
         _ = self.template, self.chooser, self.json_schema
+        _check_answer(self.spec)
+        _check_encoder(self.spec)
         if self.choosing is not None:
             self.choosing.check(self.backend)
         require_adapter(self.spec)
@@ -68,7 +65,9 @@ class PromptSystem:
         RenderError
             When the prompt cannot be made for this case.
         """
-        self._check_names([case])
+        self.check_names([case])
+        if error := self._unanswerable(case):
+            raise RenderError(error)
         return self._messages(self._drafts([case])[0])
 
     def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
@@ -76,7 +75,7 @@ class PromptSystem:
         if not cases:
             return
         self.check()
-        self._check_names(cases)
+        self.check_names(cases)
         if self.moderation is None:
             yield from self._answer(cases, epoch)
         else:
@@ -128,26 +127,19 @@ class PromptSystem:
     @cached_property
     def json_schema(self) -> Mapping[str, Any] | None:
         """The schema that answers must follow, where there is one."""
-        value, key = self.spec.options.get("json_schema"), f"systems.{self.name}.json_schema"
-        if isinstance(value, str):
-            path = self.spec.path(value)
-            try:
-                value = json.loads(path.read_text(encoding="utf-8"))
-            except OSError as error:
-                raise ConfigError(
-                    f"cannot be read: {error.strerror}", file=path, key=key
-                ) from error
-            except ValueError as error:
-                raise ConfigError(f"not JSON: {error}", file=path, key=key) from error
-        if value is not None:
-            try:
-                jsonschema.Draft202012Validator.check_schema(value)
-            except jsonschema.SchemaError as error:
-                raise ConfigError(f"no JSON Schema: {error.message}", key=key) from error
-        return value
+        return read_answer_schema(self.spec)
 
     def _answer(self, cases: Sequence[Case], epoch: int) -> Iterator[Output]:
-        drafts = self._drafts(cases) if cases else []
+        asked = []
+        for case in cases:
+            if error := self._unanswerable(case):
+                yield self._unanswered(case, epoch, error)
+            else:
+                asked.append(case)
+        if asked:
+            yield from self._complete(self._drafts(asked), epoch)
+
+    def _complete(self, drafts: Sequence[Draft], epoch: int) -> Iterator[Output]:
         if self.chain is not None:
             yield from self.chain.generate(drafts, epoch=epoch)
             return
@@ -206,7 +198,10 @@ class PromptSystem:
 
     def _unanswerable(self, case: Case) -> str | None:
         """Say why a case cannot be asked, or None where it can."""
-        return None
+        return None if self.toolbox is None else self.toolbox.fault(case)
+
+    def _unanswered(self, case: Case, epoch: int, error: str) -> Output:
+        return Output(case_id=case.id, epoch=epoch, text="", error=error)
 
     def _drafts(self, cases: Sequence[Case]) -> list[Draft]:
         examples = self.chooser.choose(cases) if self.chooser else [[] for _ in cases]
@@ -222,8 +217,6 @@ class PromptSystem:
         return variables_of(case, examples=examples, passages=list(passages), tools=tools)
 
     def _messages(self, draft: Draft) -> list[Message]:
-        if reason := self._unanswerable(draft.case):
-            raise RenderError(reason)
         if self.template is not None:
             return list(self.template.render(draft.variables))
         messages = messages_of(draft.case.input)
@@ -233,10 +226,46 @@ class PromptSystem:
             raise RenderError("the input has no messages")
         return list(messages)
 
-    def _check_names(self, cases: Sequence[Case]) -> None:
+    def check_names(self, cases: Sequence[Case]) -> None:
+        """Raise a ConfigError for a name in a template that none of these cases can fill."""
         inputs = [case.input for case in cases if isinstance(case.input, Mapping)]
         fields = {name for named in inputs for name in named}
         if self.template is not None:
             self.template.check(fields)
         if self.chain is not None:
             self.chain.check(fields)
+
+
+def _check_chain(spec: SystemSpec) -> None:
+    """Refuse what a chain would leave unused."""
+    if "steps" not in spec.options:
+        return
+    for other in ("prompt", "tools", "json_schema", "answer", "choice"):
+        if other in spec.options:
+            raise ConfigError(
+                f"a chain has no `{other}` of its own",
+                key=f"systems.{spec.name}.{other}",
+                hint="Give it to a step, or leave it out."
+                if other == "prompt"
+                else f"Steps are prompts and functions, and take no `{other}` either: let a step be "
+                "a Python function that does it, or leave `steps` out.",
+            )
+
+
+def _check_answer(spec: SystemSpec) -> None:
+    """Refuse a pattern that is no regular expression."""
+    pattern = spec.options.get("answer", {}).get("pattern")
+    try:
+        re.compile(pattern or "")
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ConfigError(
+            f"{pattern!r} is no regular expression: {error}",
+            key=f"systems.{spec.name}.answer.pattern",
+        ) from error
+
+
+def _check_encoder(spec: SystemSpec) -> None:
+    """Refuse an encoder that is not to be had; only systems that embed need the hub's library."""
+    if embeds(spec):
+        check = resolve("systems.hub:check_encoder", feature=f"system '{spec.name}'", extra="local")
+        cast("Callable[[SystemSpec], None]", check)(spec)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from harness.errors import ConfigError
-from harness.types import Case, Passage, SystemSpec
+from harness.types import NOT_MEASURED, Case, Output, Passage, SystemSpec
 from systems import load_encoder
 from systems.corpus import Chunk, read_corpus
 from systems.fingerprint import encoder_identity, encoder_of
@@ -19,6 +19,7 @@ from systems.rows import query_text
 DEFAULT_RETRIEVER = "hybrid"
 DEFAULT_K = 3
 WHOLE = {"size": 1 << 30, "overlap": 0}
+NO_GOLD = "not measured: the case names no gold passages (`context`) for the oracle to give"
 
 
 class RagSystem(PromptSystem):
@@ -66,7 +67,7 @@ class RagSystem(PromptSystem):
         if self.method == "none":
             return [()] * len(cases)
         if self.method == "oracle":
-            return self._gold_of(cases)
+            return [self._gold(case) for case in cases]
         if self.method == "all":
             every = passages_of([(n, 1.0) for n in range(len(self.chunks))], self.chunks)
             return [every] * len(cases)
@@ -79,35 +80,34 @@ class RagSystem(PromptSystem):
         return self.retrieve(cases)
 
     def _unanswerable(self, case: Case) -> str | None:
-        if self.method == "oracle" and not case.context:
-            return "the case names no gold passages: the oracle is not measured on it"
-        return None
+        if self.method == "oracle":
+            if not case.context:
+                return NO_GOLD
+            for gold in case.context:
+                if gold.text is None and gold.id not in self._by_id:
+                    return f"the gold passage '{gold.id}' is not in the corpus"
+        return super()._unanswerable(case)
 
-    def _gold_of(self, cases: Sequence[Case]) -> list[tuple[Passage, ...]]:
-        if not any(case.context for case in cases):
-            raise ConfigError(
-                "no case names its gold passages, so the oracle cannot be measured",
-                key=f"systems.{self.name}.retriever",
-                hint="Give cases a `context`: ids of the corpus, or texts.",
-            )
+    def _unanswered(self, case: Case, epoch: int, error: str) -> Output:
+        output = super()._unanswered(case, epoch, error)
+        return replace(output, finish_reason=NOT_MEASURED) if error == NO_GOLD else output
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, list[Chunk]]:
+        """The chunks by every id that a case may name them with."""
         by_id: dict[str, list[Chunk]] = {}
         for chunk in self.chunks:
             for id in {chunk.id, chunk.unit, chunk.document}:
                 by_id.setdefault(id, []).append(chunk)
-        return [self._gold(case, by_id) for case in cases]
+        return by_id
 
-    def _gold(self, case: Case, by_id: Mapping[str, list[Chunk]]) -> tuple[Passage, ...]:
+    def _gold(self, case: Case) -> tuple[Passage, ...]:
         found: list[tuple[str, str]] = []
         for gold in case.context:
             if gold.text is not None:
                 found.append((gold.id, gold.text))
-            elif gold.id in by_id:
-                found.extend((chunk.id, chunk.text) for chunk in by_id[gold.id])
             else:
-                raise ConfigError(
-                    f"case '{case.id}' names the gold passage '{gold.id}', which is not in the corpus",
-                    key=f"systems.{self.name}.corpus",
-                )
+                found.extend((chunk.id, chunk.text) for chunk in self._by_id.get(gold.id, ()))
         return tuple(
             Passage(id=id, text=text, rank=rank, score=1.0)
             for rank, (id, text) in enumerate(found, 1)

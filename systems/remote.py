@@ -118,7 +118,11 @@ class RemoteBackend:
         # `create` looks at every field for files to send, which takes a sixth of a request's time.
         extra = arguments.get("extra_body", {})
         body = {name: v for name, v in arguments.items() if name != "extra_body"} | extra
-        return _read(await client.post("/chat/completions", cast_to=ChatCompletion, body=body))
+        reply = await client.post("/chat/completions", cast_to=ChatCompletion, body=body)
+        try:
+            return _read(reply)
+        except (AttributeError, TypeError) as error:  # the client builds replies unchecked
+            raise BrokenReply(f"the server answered no chat completion: {error}") from error
 
     def _pause(
         self, failure: Exception | None, place: int, attempts: int, request: Request
@@ -201,7 +205,7 @@ def _read(reply: Any) -> dict[str, Any]:
     if not reply.choices:
         raise BrokenReply("the server answered without a choice")
     choice = reply.choices[0]
-    if choice.message is None:
+    if choice is None or choice.message is None:
         raise BrokenReply("the server answered an empty choice")
     calls = tuple(
         RawCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
@@ -240,6 +244,8 @@ async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
     async for chunk in stream:
         usage = getattr(chunk, "usage", None) or usage
         for choice in (getattr(chunk, "choices", None) or [])[:1]:
+            if choice is None or choice.delta is None:
+                raise BrokenReply("the server streamed an empty choice")
             finish_reason = choice.finish_reason or finish_reason
             pieces.append(choice.delta.content or "")
             length += len(pieces[-1])

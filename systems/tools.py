@@ -48,6 +48,20 @@ class Toolbox:
                 raise ConfigError(message, key=self.key) from error
         _ = self._functions
 
+    def fault(self, case: Case) -> str | None:
+        """Why the functions that a case brings cannot be offered; None where they can."""
+        brought, field = self._brought(case), self.options.get("from_field")
+        if not isinstance(brought, list | tuple):
+            return f"`{field}` of the case is no list of functions, but {type(brought).__name__}"
+        names = {tool["name"] for tool in self.options.get("functions", [])}
+        for number, tool in enumerate(brought, 1):
+            if told := _fault_of(tool):
+                return f"function {number} in `{field}` of the case {told}"
+            if tool["name"] in names:
+                return f"`{field}` of the case has the function '{tool['name']}' twice"
+            names.add(tool["name"])
+        return None
+
     def schemas(self, case: Case) -> tuple[Mapping[str, Any], ...]:
         """The functions that a case's model may call, as chat APIs take them."""
         return tuple(
@@ -96,17 +110,25 @@ class Toolbox:
             raise CallError(message) from error
         if not isinstance(arguments, dict):
             raise CallError(f"the arguments of '{raw.name}' are no object: {raw.arguments[:200]!r}")
-        for fault in jsonschema.Draft202012Validator(dict(parameters)).iter_errors(arguments):
-            raise CallError(f"the arguments of '{raw.name}' are wrong: {fault.message}")
+        try:
+            faults = list(jsonschema.Draft202012Validator(dict(parameters)).iter_errors(arguments))
+        except Exception as error:  # a reference that leads nowhere, or in a circle
+            message = f"the arguments of '{raw.name}' cannot be checked: {describe(error)}"
+            raise CallError(message) from error
+        if faults:
+            raise CallError(f"the arguments of '{raw.name}' are wrong: {faults[0].message}")
         return arguments
 
     def _tools(self, case: Case) -> Sequence[Mapping[str, Any]]:
-        tools: list[Mapping[str, Any]] = list(self.options.get("functions", []))
+        return [*self.options.get("functions", []), *self._brought(case)]
+
+    def _brought(self, case: Case) -> Any:
+        """The case's own functions, as its row has them."""
         field = self.options.get("from_field")
-        if field is not None:
-            fields = case.input if isinstance(case.input, Mapping) else {}
-            tools += fields.get(field) or case.metadata.get(field) or []
-        return tools
+        if field is None:
+            return []
+        fields = case.input if isinstance(case.input, Mapping) else {}
+        return fields.get(field) or case.metadata.get(field) or []
 
     @cached_property
     def _functions(self) -> dict[str, Callable[..., Any]]:
@@ -117,6 +139,21 @@ class Toolbox:
             for tool in self.options.get("functions", [])
             if "callable" in tool
         }
+
+
+def _fault_of(tool: Any) -> str | None:
+    """What is wrong with a function that a case brings."""
+    if not isinstance(tool, Mapping):
+        return f"is no object, but {type(tool).__name__}"
+    if not isinstance(tool.get("name"), str) or not tool["name"]:
+        return "has no `name`"
+    if not isinstance(tool.get("parameters"), Mapping):
+        return f"('{tool['name']}') has no `parameters`: a JSON Schema of its arguments"
+    try:
+        jsonschema.Draft202012Validator.check_schema(tool["parameters"])
+    except jsonschema.SchemaError as error:
+        return f"('{tool['name']}') has parameters that are no JSON Schema: {error.message}"
+    return None
 
 
 def _as_result(value: Any, name: str) -> str:

@@ -110,6 +110,8 @@ class TestCitations:
     def test_are_ids_or_ranks(self):
         assert cites("Five days [refunds]. Two days [2].", PASSAGES) == ["refunds", "shipping"]
         assert cites("Both [1, 2]", PASSAGES, gold=[PASSAGES[0]]) == ["refunds", "shipping"]
+        chunk = Passage(id="refunds~2", text="within 5 days", rank=1)
+        assert cites("So it says [1].", [chunk], gold=["refunds"]) == ["refunds~2"]
 
     @pytest.mark.parametrize(
         ("text", "reason"),

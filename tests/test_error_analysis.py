@@ -32,7 +32,8 @@ from harness.error_analysis import (
     write_overrides,
 )
 from harness.errors import CaseError
-from harness.types import Case, Output, Passage, Score
+from harness.types import Case, Output, Passage, Score, Step
+from systems.corpus import read_corpus
 
 GOLD = Passage(id="refunds", text="Refunds are paid within 5 days.")
 OTHER = Passage(id="shipping", text="Shipping costs 4 EUR.")
@@ -78,12 +79,48 @@ class TestFacts:
         prompt = [{"role": "user", "content": "Refunds are  paid\nwithin 5 days. How long?"}]
         assert category(CASE, output("Refunds are quick.", prompt=prompt)) == "unused_fact"
 
+    @pytest.mark.parametrize("gold", ["page.md", "page.md#refunds", "page.md#refunds~2"])
+    def test_a_chunk_counts_for_its_section_and_its_document(self, gold):
+        case = replace(CASE, context=(Passage(id=gold),))
+        chunk = Passage(id="page.md#refunds~2", text="within 5 days")
+        assert category(case, output("Refunds are quick.", passages=(chunk,))) == "unused_fact"
+        other = Passage(id="page.md#refunds~1", text="Refunds are paid")
+        lacking = category(case, output("Refunds are quick.", passages=(other,)))
+        assert lacking == ("missing_fact" if gold.endswith("~2") else "unused_fact")
+
+    def test_a_long_text_that_was_retrieved_is_no_missing_fact(self, tmp_path):
+        (tmp_path / "refunds.txt").write_text("Refunds are paid within five days. " * 30)
+        chunks = read_corpus(tmp_path, size=120, overlap=20, key="corpus")
+        assert len(chunks) > 1
+        given = tuple(Passage(id=chunk.id, text=chunk.text) for chunk in chunks[1:])
+        case = replace(CASE, context=(Passage(id="refunds.txt"),))
+        assert category(case, output("Refunds are quick.", passages=given)) == "unused_fact"
+
     def test_without_gold_passages_it_is_unknown_and_never_a_guess(self):
         for text in ("Refunds take 30 days.", "Refunds are quick.", "I don't know."):
             assert category(NO_GOLD, output(text, passages=(OTHER,))) == "unknown"
 
     def test_an_answer_that_has_the_fact_was_missed_for_something_else(self):
         assert category(CASE, output("Refunds take 5 days.")) == "unknown"
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("finish_reason", "steps", "why"),
+        [
+            ("input_refused", (), "moderation refused the input"),
+            (
+                "output_withheld",
+                (Step(name="moderation", text="it swears"),),
+                "moderation withheld the output: it swears",
+            ),
+            ("content_filter", (), "the server said so"),
+        ],
+    )
+    def test_it_is_told_who_refused_and_why(self, finish_reason, steps, why):
+        out = output("", refused=True, finish_reason=finish_reason, steps=steps)
+        finding = categorize(NO_GOLD, out, missed())
+        assert (finding.category, finding.why) == ("refused", why)
 
 
 class TestForm:

@@ -33,6 +33,46 @@ WRONG = {
         {"kind": "rag", "retriever": "bm25", "corpus": "good", "adapter": "stale"},
         ["*systems.wrong.adapter: the adapter is stale*another base model*", "*rung train stale*"],
     ),
+    "a corpus of headings": (
+        {"kind": "rag", "retriever": "bm25", "corpus": "headings"},
+        ["*b.md: systems.wrong.corpus: holds headings only*"],
+    ),
+    "a corpus of marks": (
+        {"kind": "rag", "retriever": "dense", "corpus": "marks"},
+        ["*a.txt: systems.wrong.corpus: holds no word*"],
+    ),
+    "an encoder that is nowhere": (
+        {"kind": "rag", "retriever": "dense", "corpus": "good", "encoder": "rung-tests/nowhere"},
+        ["*encoder: the encoder 'rung-tests/nowhere' is not there and cannot be downloaded*"],
+    ),
+    "a pattern that is none": (
+        {"kind": "prompt", "answer": {"pattern": "("}},
+        ["*systems.wrong.answer.pattern: '(' is no regular expression*"],
+    ),
+    "a schema that cannot constrain": (
+        {"kind": "prompt", "json_schema": "schema.json"},
+        ["*schema.json: systems.wrong.json_schema: the schema cannot constrain an answer*"],
+    ),
+    "a name that no case can fill": (
+        {"kind": "prompt", "prompt": "misspelt.j2"},
+        ["*misspelt.j2:1: systems.wrong.prompt: 'questoin' is not defined*", "*'question'*"],
+    ),
+    "a name in a step that no case can fill": (
+        {"kind": "prompt", "prompt": None, "steps": [{"name": "a", "prompt": "misspelt.j2"}]},
+        ["*misspelt.j2:1: systems.wrong.steps.a.prompt: 'questoin' is not defined*"],
+    ),
+    "a template that includes itself": (
+        {"kind": "prompt", "prompt": "circle.j2"},
+        ["*circle.j2: systems.wrong.prompt: a template includes itself: circle.j2 > circle.j2*"],
+    ),
+    "rows of one label": (
+        {"kind": "classical", "model": None, "prompt": None, "training": "one_label.jsonl"},
+        ["*one_label.jsonl: systems.wrong.training: the rows have one label only*"],
+    ),
+    "a row whose number is none": (
+        {"kind": "classical", "model": None, "prompt": None, "training": "nan.jsonl"},
+        ["*nan.jsonl:2: systems.wrong.training: nan is no number to learn*"],
+    ),
 }  # fmt: skip
 
 
@@ -44,9 +84,20 @@ def wrong(project: SampleProject) -> SampleProject:
     project.write("evals/empty/a.txt", "")
     project.write("evals/binary/a.md", b"\x89PNG\x00\xff")
     project.write("evals/good/a.txt", "a text")
+    project.write("evals/headings/a.md", "# One\n\nText.\n")
+    project.write("evals/headings/b.md", "# One\n\n## Two\n")
+    project.write("evals/marks/a.txt", "... !!!")
+    project.write("evals/schema.json", '{"type": "string", "pattern": "(?<=a)b"}')
+    project.write("evals/misspelt.j2", "{{ questoin }}")
+    project.write("evals/circle.j2", "{% include 'circle.j2' %}")
+    one = {"input": "a word", "expected_output": "yes"}
+    project.write("evals/one_label.jsonl", jsonl([one, one]))
+    numbers = [{"input": "a", "expected_output": value} for value in (1.5, float("nan"))]
+    project.write("evals/nan.jsonl", jsonl(numbers))
     project.write("evals/recipe.yaml", "data: train.jsonl\n")
     project.write("evals/stale/adapter_config.json", "{}")
     project.write("evals/stale/rung.json", jsonl([{"base": "sha256:00"}]))
+    project.write("evals/toy.jsonl", jsonl([{"id": "x", "input": {"question": "why?"}}]))
     mark = 'import pytest\n\npytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["wrong"])\n'
     project.write("evals/test_toy.py", f"{mark}\n\ndef test_x(output): pass\n")
     return project
@@ -55,7 +106,8 @@ def wrong(project: SampleProject) -> SampleProject:
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_system_is_told_before_anything_runs(wrong: SampleProject, what: str) -> None:
     options, lines = WRONG[what]
-    system = {"model": "base", "prompt": "prompt.j2", **options}
+    given = {"model": "base", "prompt": "prompt.j2", **options}
+    system = {name: value for name, value in given.items() if value is not None}
     models = {"base": {"transformers": chat_model()}}
     wrong.write("evals/rung.yaml", json.dumps({"models": models, "systems": {"wrong": system}}))
     result = wrong.run()

@@ -102,6 +102,46 @@ def test_rows_that_cannot_be_learnt_from_are_told(classical, rows, options, comp
         answers(classical(rows, **options), "x")
 
 
+@pytest.mark.parametrize(
+    ("rows", "options", "complaint"),
+    [
+        (LABELS[:1], {}, "train.jsonl: systems.words.training: the rows have one label only"),
+        (
+            [
+                {"input": "a", "expected_output": 1.5},
+                {"input": "b", "expected_output": float("nan")},
+            ],
+            {},
+            "train.jsonl:2: systems.words.training: nan is no number to learn",
+        ),
+        (
+            [{"input": "a", "expected_output": 1}, {"input": "b", "expected_output": float("inf")}],
+            {"estimator": "ridge"},
+            "train.jsonl:2: systems.words.training: inf is no number",
+        ),
+        (
+            [{**row, "input": "?!"} for row in LABELS],
+            {},
+            "train.jsonl: systems.words.training: no input has a word in it",
+        ),
+        (
+            [*LABELS, {"input": 5, "expected_output": "billing"}],
+            {},
+            "train.jsonl:5: systems.words.training: 5 is no input",
+        ),
+    ],
+    ids=["one label", "nan", "infinite", "no words", "no text"],
+)
+def test_what_cannot_be_learnt_is_refused_before_anything_runs(classical, rows, options, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        classical(rows, **options).check()
+
+
+def test_numbers_of_one_value_can_be_learnt(classical):
+    rows = [{"input": text, "expected_output": 3} for text in ("one", "two")]
+    assert answers(classical(rows), "three") == ["3"]
+
+
 def test_it_does_what_a_linear_model_does_on_real_intents(classical):
     if not (BANKING / "train.jsonl").is_file():
         pytest.skip("the shared data are not there: data/banking77")

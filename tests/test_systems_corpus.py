@@ -106,6 +106,10 @@ def test_one_file_is_a_corpus_too(page):
         ("a.jsonl", b'{"id": "a", "text": ""}', "text is empty"),
         ("a.jsonl", b'{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', "stands twice"),
         ("a.jsonl", b"", "has no rows"),
+        ("a.md", b"# One\n\n## Two\n", "a.md: .*holds headings only"),
+        ("a.md", b"---\n\n* * *\n", "a.md: .*holds no word"),
+        ("a.txt", b"... !!! ---", "a.txt: .*holds no word"),
+        ("a.jsonl", b'{"id": "a", "text": "?!"}\n{"id": "b", "text": "..."}', "holds no word"),
         ("a.pdf", b"x", "holds no .md, .txt or .jsonl file"),
     ],
 )
@@ -114,6 +118,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, complaint)
     with pytest.raises(ConfigError, match=complaint) as caught:
         read(tmp_path)
     assert caught.value.key == "systems.rag.corpus"
+
+
+def test_a_section_of_rules_and_a_row_of_marks_among_others_stay(tmp_path):
+    (tmp_path / "a.md").write_text("# Title\n\n---\n\n## Part\n\nText.\n")
+    (tmp_path / "b.jsonl").write_text('{"id": "x", "text": "?"}\n{"id": "y", "text": "word"}\n')
+    assert [chunk.id for chunk in read(tmp_path)] == ["a.md#title", "a.md#part", "x", "y"]
 
 
 def test_an_overlap_as_large_as_a_chunk_is_refused(page):

@@ -8,7 +8,9 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.types import ModelSpec, SystemSpec
+from systems.corpus import read_corpus
 from systems.fingerprint import fingerprint
+from systems.template import PromptTemplate
 
 
 @pytest.fixture
@@ -109,6 +111,81 @@ def test_an_included_template_counts(few_shot, folder):
     before = fingerprint(few_shot)
     (folder / "tone.j2").write_text("Be kind.")
     assert fingerprint(few_shot).digest != before.digest
+
+
+@pytest.mark.parametrize("name", ["README.md", "checkpoints/a.md", "LICENSE.txt", "deep/b.jsonl"])
+def test_every_file_that_the_corpus_is_read_from_counts(few_shot, folder, name):
+    file = folder / "corpus" / name
+    file.parent.mkdir(parents=True)
+    file.write_text('{"id": "a", "text": "one"}\n')
+    rag = replace(with_options(few_shot, corpus="corpus", retriever="bm25"), kind="rag")
+    chunks = read_corpus(folder / "corpus", size=120, overlap=20, key="corpus")
+    before = fingerprint(rag)
+    file.write_text('{"id": "a", "text": "two"}\n')
+    assert read_corpus(folder / "corpus", size=120, overlap=20, key="corpus") != chunks
+    assert fingerprint(rag).digest != before.digest
+
+
+def test_files_that_a_corpus_is_not_read_from_do_not_count(few_shot, folder):
+    (folder / "corpus").mkdir()
+    (folder / "corpus/a.md").write_text("text")
+    rag = replace(with_options(few_shot, corpus="corpus", retriever="bm25"), kind="rag")
+    before = fingerprint(rag)
+    (folder / "corpus/picture.png").write_bytes(b"png")
+    assert fingerprint(rag) == before
+
+
+def test_cards_and_checkpoints_beside_an_adapter_do_not_count(few_shot, folder):
+    (folder / "adapter/checkpoints").mkdir(parents=True)
+    (folder / "adapter/adapter_model.safetensors").write_bytes(b"weights")
+    tuned = with_options(few_shot, adapter="adapter")
+    before = fingerprint(tuned)
+    (folder / "adapter/README.md").write_text("a card")
+    (folder / "adapter/checkpoints/half").write_bytes(b"half")
+    assert fingerprint(tuned) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "chain"),
+    [
+        ({"prompt.j2": "{% include 'prompt.j2' %}"}, "prompt.j2 > prompt.j2"),
+        (
+            {"prompt.j2": "{% include 'b.j2' %}", "b.j2": "{% include 'prompt.j2' %}"},
+            "prompt.j2 > b.j2 > prompt.j2",
+        ),
+        (
+            {"prompt.j2": "{% include 'b.j2' %}", "b.j2": "{% include 'b.j2' %}"},
+            "b.j2 > b.j2",
+        ),
+    ],
+    ids=["itself", "circle", "included"],
+)
+def test_a_template_that_includes_itself_is_told(few_shot, folder, files, chain):
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    with pytest.raises(ConfigError, match=f"includes itself: {chain}") as caught:
+        fingerprint(few_shot)
+    assert caught.value.key == "systems.few-shot.prompt"
+
+
+def test_a_template_may_be_included_twice(few_shot, folder):
+    (folder / "prompt.j2").write_text("{% include 'a.j2' %}{% include 'b.j2' %}{{ input }}")
+    (folder / "a.j2").write_text("{% include 'b.j2' %}")
+    (folder / "b.j2").write_text("Be brief.")
+    before = fingerprint(few_shot)
+    (folder / "b.j2").write_text("Be kind.")
+    assert fingerprint(few_shot).digest != before.digest
+
+
+def test_included_templates_are_those_that_are_rendered(few_shot, folder):
+    """Jinja looks beside the template of the configuration, wherever the including one stands."""
+    (folder / "parts").mkdir()
+    (folder / "prompt.j2").write_text("{% include 'parts/a.j2' %}")
+    (folder / "parts/a.j2").write_text("{% include 'parts/b.j2' %}")
+    (folder / "parts/b.j2").write_text("Be brief.")
+    rendered = PromptTemplate(folder / "prompt.j2", key="").render({})
+    assert rendered[0]["content"] == "Be brief."
+    assert "Be brief." in fingerprint(few_shot).parts.values()
 
 
 def test_a_server_is_known_by_model_and_endpoint_never_by_its_key(folder, monkeypatch):

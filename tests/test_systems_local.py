@@ -1,6 +1,7 @@
 """Prompt systems on a model of this machine."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,48 @@ def test_a_folder_without_a_model_says_so(system, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemFailure, match="cannot be loaded"):
         answers(system("./empty"))
+
+
+@pytest.fixture
+def copied(system, tmp_path):
+    """A system on a copy of the model, which a test may damage."""
+    folder = tmp_path / "copied"
+    shutil.copytree(chat_model(), folder)
+    return system("copied"), folder / "model.safetensors"
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4061234\n"
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint", "advice"),
+    [
+        (lambda raw: raw[: len(raw) // 2], "these weights cannot be read", "cut off or damaged"),
+        (lambda raw: raw[:20], "these weights cannot be read", "cut off or damaged"),
+        (lambda raw: b"", "these weights cannot be read", "0 bytes are there"),
+        (lambda raw: POINTER, "is a pointer of Git LFS", "git lfs pull"),
+    ],
+    ids=["half", "header", "empty", "pointer"],
+)
+def test_weights_that_cannot_be_loaded_are_named_before_the_run(copied, damage, complaint, advice):
+    damaged, weights = copied
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        damaged.check()
+    assert Path(caught.value.file).name == "model.safetensors"
+    assert caught.value.key == "models.base.transformers"
+    assert advice in caught.value.hint
+
+
+def test_the_weights_of_an_adapter_are_looked_at_too(copied, tmp_path):
+    whole, _ = copied
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_model.safetensors").write_bytes(POINTER)
+    tuned = replace(whole.spec, options={**whole.spec.options, "adapter": "adapter"})
+    with pytest.raises(ConfigError, match=r"adapter_model\.safetensors: adapter: is a pointer"):
+        PromptSystem(tuned).check()
 
 
 def test_decoding_is_read_from_the_configuration():

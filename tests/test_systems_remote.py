@@ -225,6 +225,42 @@ def test_a_reply_that_is_no_answer_errors_its_case_alone(serve, ask, answer, rea
     assert (outputs["good"].text, outputs["good"].error) == ("pong", None)
 
 
+EMPTY_CHOICES = {
+    "null": [None],
+    "message": [{"index": 0, "finish_reason": "stop", "message": None}],
+    "nothing": [{}],
+    "call": [
+        {
+            "index": 0,
+            "finish_reason": "tool_calls",
+            "message": {"role": "assistant", "content": None, "tool_calls": [None]},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("choices", EMPTY_CHOICES.values(), ids=EMPTY_CHOICES)
+def test_a_choice_of_nothing_is_told_in_words(serve, ask, choices):
+    def answer(number, body):
+        bad = body["messages"][-1]["content"] == "bad"
+        return 200, {}, {**reply(), "choices": choices} if bad else reply()
+
+    cases = [Case(id="bad", input="bad"), Case(id="good", input="good")]
+    outputs = ask(serve(answer), *cases)
+    assert outputs["bad"].error.startswith("the server answered")
+    assert "AttributeError" not in outputs["bad"].error
+    assert outputs["good"].text == "pong"
+
+
+@pytest.mark.parametrize("choice", [None, {"index": 0, "delta": None}], ids=["null", "delta"])
+def test_an_empty_choice_in_a_stream_is_told_in_words(serve, ask, choice):
+    piece = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    body = f"data: {json.dumps({**piece, 'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+    server = serve(lambda number, asked: (200, {"Content-Type": "text/event-stream"}, body))
+    (out,) = ask(server, stream=True).values()
+    assert out.error == "the server streamed an empty choice"
+
+
 def test_a_refusal_is_an_answer_marked_as_refused(serve, ask):
     out = ask(serve(lambda number, body: ok(None, refusal="I cannot.")))["a"]
     assert (out.text, out.refused, out.error) == ("I cannot.", True, None)

@@ -2,19 +2,22 @@
 
 import re
 import sys
+import time
 import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub.errors import EntryNotFoundError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from systems_models import chat_model
 
+import systems.hub
 import systems.rag
 from harness.errors import ConfigError, SystemFailure
-from harness.types import Case, ModelSpec, Passage, SystemSpec
+from harness.types import NOT_MEASURED, Case, ModelSpec, Passage, SystemSpec
 from systems import load_encoder
 from systems.corpus import Chunk
 from systems.encoders import SentenceEncoder
@@ -168,6 +171,57 @@ def test_an_encoder_that_is_not_there_says_which_setting_names_one(tmp_path):
     assert caught.value.key == "encoder"
 
 
+@pytest.fixture
+def no_hub(monkeypatch):
+    """A hub that is nowhere; returns how often it was asked."""
+    asked = []
+
+    def nowhere(url, **options):
+        asked.append(url)
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(systems.hub, "get_hf_file_metadata", nowhere)
+    return asked
+
+
+def test_a_missing_encoder_of_the_hub_is_told_before_the_run_after_one_question(rag, no_hub):
+    with pytest.raises(
+        ConfigError, match=r"(?s)cannot be downloaded.*may name a local folder"
+    ) as caught:
+        rag("dense", encoder="some-org/no-such-encoder").check()
+    assert caught.value.key == "encoder"
+    assert len(no_hub) == 1
+
+
+@pytest.mark.parametrize("retriever", ["bm25", "oracle", "none"])
+def test_an_encoder_that_is_not_used_is_not_asked_for(rag, no_hub, retriever):
+    rag(retriever, encoder="some-org/no-such-encoder").check()
+    assert no_hub == []
+
+
+def test_without_a_hub_an_encoder_fails_at_once(no_hub, tmp_path):
+    started = time.perf_counter()
+    with pytest.raises(SystemFailure, match="may name a local folder"):
+        load_encoder("some-org/no-such-encoder", tmp_path).encode(["x"])
+    assert time.perf_counter() - started < 10
+
+
+def test_a_model_that_the_hub_has_without_its_configuration_is_there(monkeypatch):
+    def gone(url, **options):
+        raise EntryNotFoundError("404")
+
+    monkeypatch.setattr(systems.hub, "get_hf_file_metadata", gone)
+    assert systems.hub.hub_fault("some-org/odd-encoder") is None
+
+
+def test_a_missing_model_of_the_hub_is_told_before_the_run(rag, no_hub):
+    spec = rag("none").spec
+    away = replace(spec, model=replace(spec.model, source="some-org/no-such-model"))
+    with pytest.raises(ConfigError, match=r"(?s)cannot be downloaded.*give its folder") as caught:
+        RagSystem(away).check()
+    assert caught.value.key == "models.base.transformers"
+
+
 def test_an_encoder_in_a_folder_is_known_by_what_is_in_it(tmp_path):
     folder = tmp_path / "own"
     folder.mkdir()
@@ -246,15 +300,29 @@ def test_the_oracle_gives_the_gold_passages(rag):
 def test_without_gold_passages_the_oracle_is_not_measured(rag):
     without = Case(id="b", input="?")
     outputs = {out.case_id: out for out in rag("oracle").generate([STOLEN, without], epoch=0)}
+    assert (outputs["b"].finish_reason, outputs["b"].text) == (NOT_MEASURED, "")
     assert "not measured" in outputs["b"].error
-    with pytest.raises(ConfigError, match="no case names its gold passages"):
-        list(rag("oracle").generate([without], epoch=0))
+    assert outputs["a"].error is None
+    (alone,) = rag("oracle").generate([without], epoch=0)
+    assert alone.finish_reason == NOT_MEASURED
+
+
+def test_the_oracle_of_a_chain_is_not_measured_without_gold_passages_either(rag):
+    options = dict(rag("oracle").spec.options)
+    options["steps"] = [{"name": "a", "prompt": options.pop("prompt")}]
+    system = RagSystem(replace(rag("oracle").spec, options=options))
+    without = Case(id="b", input="?")
+    outputs = {out.case_id: out for out in system.generate([STOLEN, without], epoch=0)}
+    assert outputs["b"].finish_reason == NOT_MEASURED
+    assert TEXTS["theft"] in str(outputs["a"].prompt)
 
 
 def test_a_gold_passage_that_is_not_in_the_corpus_is_told(rag):
     wrong = Case(id="b", input="?", context=(Passage(id="gone.txt"),))
-    with pytest.raises(ConfigError, match=r"'gone\.txt', which is not in the corpus"):
-        list(rag("oracle").generate([wrong], epoch=0))
+    outputs = {out.case_id: out for out in rag("oracle").generate([STOLEN, wrong], epoch=0)}
+    assert outputs["b"].error == "the gold passage 'gone.txt' is not in the corpus"
+    assert outputs["b"].finish_reason is None
+    assert outputs["a"].error is None
 
 
 def test_no_retriever_gives_no_passages(rag):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.config import schema
 from harness.errors import ConfigError
 from harness.types import Case, ModelSpec, SystemSpec, ToolCall, Usage
 from systems.backend import Completion, RawCall
@@ -31,8 +32,23 @@ def lookup(case, steps):
 def nothing(case, steps):
     return None
 
+def sleeps(case, steps):
+    time.sleep(60)
+
+def leaves(*args):
+    raise SystemExit("bye")
+
 def swears(text):
     return "darn" in text
+
+def says_why(text):
+    return "it says darn" if "darn" in text else ""
+
+async def swears_later(text):
+    return "darn" in text
+
+def hangs(text):
+    time.sleep(60)
 
 def fails(text):
     raise RuntimeError("down")
@@ -159,6 +175,42 @@ class TestTools:
         out, _ = run(once(completion), tools=tools(target))
         assert reason in out.error
 
+    @pytest.mark.parametrize(
+        ("brought", "reason"),
+        [
+            ([{"name": "f"}], "function 1 in `functions` of the case ('f') has no `parameters`"),
+            ([{"parameters": {}}], "function 1 in `functions` of the case has no `name`"),
+            (["f"], "function 1 in `functions` of the case is no object, but str"),
+            ({"name": "f"}, "`functions` of the case is no list of functions, but dict"),
+            ([{"name": "f", "parameters": {"type": "dict"}}], "no JSON Schema"),
+            ([{"name": "f", "parameters": {}}] * 2, "has the function 'f' twice"),
+        ],
+        ids=["parameters", "name", "text", "object", "schema", "twice"],
+    )
+    def test_a_case_with_a_wrong_function_is_errored_alone(self, run, brought, reason):
+        right = [{"name": "g", "parameters": {"type": "object"}}]
+        cases = [
+            Case(id="bad", input="?", metadata={"functions": brought}),
+            Case(id="good", input="?", metadata={"functions": right}),
+            Case(id="none", input="?"),
+        ]
+        outputs, _ = run(lambda messages: "fine", *cases, tools={"from_field": "functions"})
+        assert reason in outputs["bad"].error
+        assert (outputs["good"].text, outputs["good"].error) == ("fine", None)
+        assert outputs["none"].text == "fine"
+
+    def test_parameters_that_lead_nowhere_error_the_case_that_calls(self, run):
+        tool = {"name": "f", "parameters": {"$ref": "#/$defs/gone"}}
+        case = Case(id="a", input="?", metadata={"functions": [tool]})
+        out, _ = run(lambda messages: call("{}", name="f"), case, tools={"from_field": "functions"})
+        assert "the arguments of 'f' cannot be checked" in out.error
+
+    def test_a_function_that_leaves_the_program_errors_its_case(self, run):
+        parameters = {"functions": [{"name": "weather", "parameters": {"type": "object"}}]}
+        parameters["functions"][0]["callable"] = "functions:leaves"
+        out, _ = run(once(call("{}")), tools=parameters)
+        assert "function 'weather' raised SystemExit: bye" in out.error
+
     def test_a_function_that_never_returns_is_given_up_on(self, run):
         out, _ = run(once(call()), tools=tools("endless", timeout_s=0.1))
         assert out.error == "function 'weather': no answer within 0.1 s"
@@ -255,6 +307,32 @@ class TestChains:
         assert "step lookup: KeyError: 'unknown'" in outputs["bad"].error
         assert outputs["good"].error is None
 
+    def test_a_function_that_never_returns_is_given_up_on(self, run):
+        steps = [{"name": "f", "callable": "functions:sleeps", "timeout_s": 0.1}]
+        out, _ = run(echo, steps=steps)
+        assert out.error == "step f: no answer within 0.1 s"
+
+    def test_each_case_is_told_as_soon_as_its_function_was_given_up_on(self, run, tmp_path):
+        """Or a thousand cases of a function that hangs would all be waited for."""
+        run(echo, steps=[{"name": "f", "callable": "functions:lookup"}])  # writes the functions
+        name = f"functions_{tmp_path.name.replace('-', '_')}"
+        steps = [{"name": "f", "callable": f"{name}:sleeps", "timeout_s": 0.2}]
+        spec = SystemSpec(
+            name="s",
+            kind="prompt",
+            rung="prompt",
+            folder=tmp_path,
+            model=ModelSpec(name="m", kind="openai", source="m"),
+            options={"steps": steps},
+        )
+        cases = [Case(id=str(i), input="x") for i in range(1000)]
+        first = next(iter(PromptSystem(spec).generate(cases, epoch=0)))
+        assert first.error == "step f: no answer within 0.2 s"
+
+    def test_a_function_that_leaves_the_program_errors_its_case(self, run):
+        out, _ = run(echo, steps=[{"name": "f", "callable": "functions:leaves"}])
+        assert "step f: SystemExit: bye" in out.error
+
     def test_a_function_must_answer_text(self, run):
         steps = [{"name": "f", "callable": "functions:nothing"}]
         out, _ = run(echo, steps=steps)
@@ -274,12 +352,26 @@ class TestChains:
             ({"steps": [{"name": "a", "prompt": "nowhere.j2"}]}, "cannot be read"),
             ({"steps": [CHAIN[0], CHAIN[0]]}, "stands twice"),
             ({"steps": CHAIN, "answer": {"after": "x"}}, "a chain has no `answer`"),
+            ({"steps": CHAIN, "choice": {}}, "a chain has no `choice`"),
         ],
-        ids=["next", "prompt", "twice", "answer"],
+        ids=["next", "prompt", "twice", "answer", "choice"],
     )
     def test_a_wrong_chain_is_a_configuration_error(self, run, options, complaint):
         with pytest.raises(ConfigError, match=complaint):
             run(echo, files=FILES, **options)
+
+    @pytest.mark.parametrize("option", ["tools", "json_schema", "answer", "choice"])
+    def test_no_advice_is_given_that_the_schema_refuses(self, run, option):
+        with pytest.raises(ConfigError) as caught:
+            run(echo, files=FILES, steps=CHAIN, **{option: {}})
+        step = schema("systems")["$defs"]["step"]["properties"]
+        assert option not in step
+        assert "Give it to a step" not in str(caught.value)
+        assert "a Python function" in caught.value.hint
+
+    def test_a_prompt_may_be_given_to_a_step(self, run):
+        with pytest.raises(ConfigError, match="Give it to a step"):
+            run(echo, files=FILES, steps=CHAIN, prompt="answer.j2")
 
 
 class TestModeration:
@@ -301,6 +393,35 @@ class TestModeration:
     def test_a_check_that_fails_is_no_permission(self, run, side):
         out, _ = run(lambda messages: "fine", moderation={side: "functions:fails"})
         assert f"the moderation of the {side} failed: RuntimeError: down" in out.error
+
+    @pytest.mark.parametrize("side", ["input", "output"])
+    @pytest.mark.parametrize(
+        ("target", "reason"),
+        [("hangs", "no answer within 0.1 s"), ("leaves", "SystemExit: bye")],
+    )
+    def test_a_check_that_hangs_or_leaves_errors_its_case(self, run, side, target, reason):
+        moderation = {side: f"functions:{target}", "timeout_s": 0.1}
+        out, _ = run(lambda messages: "fine", moderation=moderation)
+        assert out.error.startswith(f"the moderation of the {side} failed: {reason}")
+        assert not out.refused
+
+    def test_an_asynchronous_check_is_waited_for(self, run):
+        cases = [Case(id="bad", input="darn it"), Case(id="good", input="hello")]
+        moderation = {"input": "functions:swears_later"}
+        outputs, _ = run(lambda messages: "fine", *cases, moderation=moderation)
+        assert (outputs["bad"].refused, outputs["good"].refused) == (True, False)
+
+    def test_the_reason_that_a_check_gives_is_kept(self, run):
+        moderation = {"input": "functions:says_why", "output": "functions:says_why"}
+        refused, _ = run(lambda messages: "fine", Case(id="a", input="darn"), moderation=moderation)
+        assert [(step.name, step.text) for step in refused.steps] == [
+            ("moderation", "it says darn")
+        ]
+        withheld, _ = run(lambda messages: "darn", moderation=moderation)
+        assert [(step.name, step.text) for step in withheld.steps] == [
+            ("moderation", "it says darn"),
+            ("withheld", "darn"),
+        ]
 
     def test_chains_are_moderated_too(self, run):
         moderation = {"output": "functions:swears"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from harness.assertions.reason import excerpt, miss, names, require_text, require_texts, unscored
 from harness.metrics.agreement import agreement
+from harness.metrics.retrieval import names_of
 from harness.metrics.similarity import embedding_similarity
 from harness.metrics.support import COSINE_SUPPORTED, WORDS_SUPPORTED, claims
 from harness.types import Encoder, Passage
@@ -88,7 +89,7 @@ def cites(
         miss(f"citations of the {len(passages)} passages given", f"{names(unknown)}, which none is")
     cited = list(dict.fromkeys(known[mark] for mark in found))
     right = {p if isinstance(p, str) else p.id for p in gold}
-    if right and not right & set(cited):
+    if right and not right.intersection(name for p in cited for name in names_of(p)):
         miss(f"a citation of {names(sorted(right))}", f"only {names(cited)}")
     return cited
 

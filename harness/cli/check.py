@@ -16,7 +16,7 @@ from harness.cases import case_hash
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError, nearest
 from harness.run import Suite
-from harness.types import Case, Output, SystemSpec
+from harness.types import NOT_MEASURED, Case, Output, SystemSpec
 from systems.fingerprint import fingerprint
 
 SHOWN_CHARACTERS = 1_500
@@ -67,7 +67,7 @@ def check(only: tuple[str, ...], as_json: bool) -> None:
         for item in checks:
             _show(item)
         _show_total(checks, suites)
-    if any(item.output.error for item in checks):
+    if any(item.output.error and item.output.finish_reason != NOT_MEASURED for item in checks):
         raise SystemExit(1)
 
 

@@ -29,6 +29,7 @@ from harness.desk.standing import Standing
 from harness.desk.tags import BAD_LABEL, QUICK_TAGS, run_misses
 from harness.error_analysis import CATEGORIES, Miss, find_misses, read_overrides
 from harness.error_analysis.misses import answer_hash
+from harness.metrics.retrieval import names_of
 
 MOST_TAG, MOST_COMMENT, MOST_EDIT = 80, 10_000, 400_000
 
@@ -299,7 +300,7 @@ def _item(desk: LabelDesk, choice: Choice, who: str, place: int | None) -> str:
         scores=_sorted_scores(found, judged),
         judged=judged,
         cause=_cause(found),
-        gold={passage.id for passage in found.case.context},
+        **_gold(found),
     )
 
 
@@ -321,6 +322,17 @@ def _shown(item: Item) -> dict[str, Any]:
             for c in item.output.tool_calls
         ],
         "steps": [(s.name, messages(s.prompt), content(s.text)) for s in item.output.steps],
+    }
+
+
+def _gold(item: Item) -> dict[str, Any]:
+    """Which passages given are gold, by their ids, and the gold ones of which none was given."""
+    names = {passage.id: names_of(passage.id) for passage in item.output.passages}
+    wanted = {passage.id for passage in item.case.context}
+    given = {name for found in names.values() for name in found}
+    return {
+        "gold": {passage for passage, found in names.items() if wanted.intersection(found)},
+        "absent": [passage for passage in item.case.context if passage.id not in given],
     }
 
 

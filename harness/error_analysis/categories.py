@@ -15,10 +15,19 @@ from typing import Any, Literal, get_args
 from harness.metrics.labels import INVALID_LABEL
 from harness.metrics.numbers import extract_numbers
 from harness.metrics.refusal import is_abstention, is_refusal
+from harness.metrics.retrieval import names_of
 from harness.metrics.squad import normalize_answer
 from harness.metrics.support import content_words
 from harness.metrics.variety import repetition
-from harness.types import Case, Output, Passage, Score
+from harness.types import (
+    INPUT_REFUSED,
+    MODERATION,
+    OUTPUT_WITHHELD,
+    Case,
+    Output,
+    Passage,
+    Score,
+)
 
 Category = Literal[
     "error",  # no answer: the system failed
@@ -89,10 +98,20 @@ def _refused(case: Case, output: Output, score: Score) -> Finding | None:
     if isinstance(expected, str) and (is_refusal(expected) or is_abstention(expected)):
         return None
     if output.refused:
-        return Finding(category="refused", why="the server said so")
+        return Finding(category="refused", why=_refusal(output))
     if is_refusal(output.text):
         return Finding(category="refused", why="the answer declines")
     return None
+
+
+def _refusal(output: Output) -> str:
+    """Who refused: the system's moderation, in its words, or the server."""
+    said = next((f": {step.text}" for step in output.steps if step.name == MODERATION), "")
+    if output.finish_reason == INPUT_REFUSED:
+        return f"moderation refused the input{said}"[:120]
+    if output.finish_reason == OUTPUT_WITHHELD:
+        return f"moderation withheld the output{said}"[:120]
+    return "the server said so"
 
 
 def _invalid_label(case: Case, output: Output, score: Score) -> Finding | None:
@@ -199,10 +218,9 @@ _RULES = (
 
 
 def _was_given(gold: Passage, output: Output) -> bool:
-    """By id, by a chunk of it (`id#3`), or by its text in what was sent to the model."""
-    for passage in output.passages:
-        if passage.id == gold.id or passage.id.startswith(f"{gold.id}#"):
-            return True
+    """By id, by a chunk of it (`id~3`), or by its text in what was sent to the model."""
+    if any(gold.id in names_of(passage.id) for passage in output.passages):
+        return True
     return bool(gold.text and gold.text.strip()) and _squeezed(gold.text) in _squeezed(
         _plain(output.prompt)
     )

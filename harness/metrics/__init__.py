@@ -40,6 +40,7 @@ from harness.metrics.retrieval import (
     ranked,
     recall_at_k,
     reciprocal_rank,
+    unit_of,
 )
 from harness.metrics.similarity import embedding_similarity
 from harness.metrics.squad import exact_match, normalize_answer, token_f1
@@ -101,4 +102,5 @@ __all__ = [
     "token_f1",
     "tool_call_f1",
     "true_option_mass",
+    "unit_of",
 ]

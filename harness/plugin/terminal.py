@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.types import GateState
+from harness.types import INPUT_REFUSED, OUTPUT_WITHHELD, GateState
 
 if TYPE_CHECKING:
     from harness.plugin.evaluation import Evaluation
@@ -35,6 +35,7 @@ def summarise(reporter: Any, evaluation: Evaluation) -> None:
     _baseline(reporter, evaluation.document)
     _verdicts(reporter, evaluation.document)
     _counts(reporter, evaluation.document["counts"])
+    _moderation(reporter, evaluation.document["usage"])
     reporter.write_line(f"report: {_shown(evaluation)}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _annotate(reporter, evaluation)
@@ -158,13 +159,31 @@ def _baseline(reporter: Any, document: dict[str, Any]) -> None:
 def _verdicts(reporter: Any, document: dict[str, Any]) -> None:
     for verdict in document["verdicts"]:
         reporter.write_line(f"verdict {verdict['suite']}: {verdict['sentence']}")
+        if step := _next_step(verdict["next_step"]):
+            reporter.write_line(f"    next: {step}")
     if document["project_verdict"]:
         reporter.write_line(document["project_verdict"], bold=True)
+
+
+def _next_step(step: dict[str, Any]) -> str:
+    from harness.escalation.outlook_words import cost_words
+
+    return f"{step['do']}{cost_words(step.get('cost') or {})}" if step.get("do") else ""
 
 
 def _counts(reporter: Any, counts: dict[str, int]) -> None:
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in counts if name != "planned"]
     reporter.write_line(f"outputs: {counts['planned']:,} planned = {' + '.join(parts)}")
+
+
+def _moderation(reporter: Any, usage: list[dict[str, Any]]) -> None:
+    """Write what moderation refused and withheld, where it did."""
+    for row in usage:
+        if row[INPUT_REFUSED] or row[OUTPUT_WITHHELD]:
+            reporter.write_line(
+                f"moderation: {row['suite']} · {row['system']}: inputs refused:"
+                f" {row[INPUT_REFUSED]:,}, outputs withheld: {row[OUTPUT_WITHHELD]:,}"
+            )
 
 
 def _annotate(reporter: Any, evaluation: Evaluation) -> None:

@@ -28,9 +28,12 @@ const folded = (title, build) => {
 const stateMark = (letter, name) => el("span", "st s-" + letter, el("i", "", GLYPHS[letter]), name);
 
 const passageList = (passages, gold) => {
-  const golden = new Set(gold.map((g) => g.id)), list = el("ol", "pass");
+  const wanted = new Set(gold.map((g) => g.id)), golden = new Set(wanted), list = el("ol", "pass");
   passages.forEach((passage, at) => {
-    const hit = golden.delete(passage.id);
+    // A chunk is gold where its unit or its document is: as harness.metrics.retrieval names them.
+    const unit = passage.id.replace(/~\d+$/, ""), named = [passage.id, unit, unit.split("#")[0]];
+    const hit = named.some((id) => wanted.has(id));
+    named.forEach((id) => golden.delete(id));
     const name = el("span", "", (hit ? "◇ " : "") + passage.id + (hit ? " (gold)" : ""));
     if (passage.text) name.append(block(passage.text, "ptext", "div"));
     list.append(el("li", hit ? "gold" : "", el("span", "", String(passage.rank ?? at + 1)), name,

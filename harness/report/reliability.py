@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,9 @@ from harness.report.data import (
     inside,
 )
 from harness.report.wording import counted, listed, percent
+from harness.types import INPUT_REFUSED, OUTPUT_WITHHELD
 
+MODERATED = (INPUT_REFUSED, OUTPUT_WITHHELD)
 MOST = 8  # systems shown before they are asked for
 
 
@@ -37,6 +40,7 @@ class Reliability:
     not_run: int
     retried: int
     flaky: int | None  # cases that passed and missed; None with one epoch
+    moderated: str  # what moderation refused and withheld; empty where nothing
     always: str  # the share of cases passed in every epoch
     cached: str
     bar: Markup
@@ -48,7 +52,7 @@ class Reliability:
     @property
     def notable(self) -> bool:
         """Whether there is anything to see but noughts."""
-        return bool(self.lost or self.retried or self.flaky)
+        return bool(self.lost or self.retried or self.flaky or self.moderated)
 
 
 def _always(run: RunData, suite: SuiteData, system: str) -> str:
@@ -119,10 +123,19 @@ def _row(run: RunData, suite: SuiteData, system: str) -> Reliability:
         not_run=not_run,
         retried=usage.get("retried") or 0,
         flaky=_flaky(states) if suite.epochs > 1 else None,
+        moderated=moderated(usage),
         always=_always(run, suite, system),
         cached=percent((usage.get("cached") or 0) / outputs, digits=0) if outputs else "–",
         bar=charts.stacked(parts, f"{good} scored, {unscored} unscored, {errored} errored"),
     )
+
+
+def moderated(usage: Mapping[str, Any]) -> str:
+    """Write what moderation did; empty for nothing, and for runs that did not count it."""
+    refused, withheld = (usage.get(key) for key in MODERATED)
+    parts = [f"{counted(refused, 'input')} refused"] if refused else []
+    parts += [f"{counted(withheld, 'output')} withheld"] if withheld else []
+    return ", ".join(parts)
 
 
 def _flaky(states: np.ndarray) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from harness.design import visible
 from harness.report import gates, ladders
 from harness.report.data import RunData
+from harness.report.reliability import MODERATED, moderated
 from harness.report.verdicts import action_words, project_words
 from harness.report.wording import counted, glyph, percent, phrase, pvalue, signed, span
 
@@ -138,4 +139,7 @@ def _foot(run: RunData) -> str:
         for key in ("planned", "cached", "not_run", "errored")
         if counts.get(key)
     ]
+    usage = run.rows("usage")
+    totals = {key: sum(row.get(key) or 0 for row in usage) for key in MODERATED}
+    parts += [moderated(totals)] if any(totals.values()) else []
     return f"<sub>{' · '.join(parts)} · the page: report.html of run {run.document.get('run_id')}</sub>"
