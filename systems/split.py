@@ -40,12 +40,8 @@ def split_by_group(rows: Sequence[Mapping[str, Any]], recipe: Recipe, rng: rando
     ConfigError
         When rows lack the field that `group` names.
     """
-    groups: dict[str, list[int]] = {}
-    for index, name in enumerate(_names(rows, recipe)):
-        groups.setdefault(name, []).append(index)
-    # By hash, not by seed: trainings of several seeds are tested on the same rows.
-    by_hash = sorted(groups, key=lambda name: hashlib.sha256(_bytes(name)).digest())
-    test = _take(by_hash, groups, recipe.test * len(rows))
+    groups = _groups(rows, recipe)
+    test = _test(groups, recipe.test * len(rows))
     held = set(test)
     others = sorted(name for name in groups if groups[name][0] not in held)
     rng.shuffle(others)
@@ -57,9 +53,31 @@ def split_by_group(rows: Sequence[Mapping[str, Any]], recipe: Recipe, rng: rando
     return Split(kept=kept, validation=validation, test=test)
 
 
+def without_test(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[Mapping[str, Any]]:
+    """The rows that a training may see: for one that is given parts of them, or runs elsewhere."""
+    if not recipe.test:
+        return list(rows)
+    held = set(_test(_groups(rows, recipe), recipe.test * len(rows)))
+    return [row for index, row in enumerate(rows) if index not in held]
+
+
 def row_ids(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """What tells rows apart in a record: their ids, or hashes of what they say."""
     return [str(row["id"]) if row.get("id") is not None else f"sha256:{_hash(row)}" for row in rows]
+
+
+def _groups(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = {}
+    for index, name in enumerate(_names(rows, recipe)):
+        groups.setdefault(name, []).append(index)
+    return groups
+
+
+def _test(groups: Mapping[str, list[int]], wanted: float) -> list[int]:
+    """By hash, not by seed: trainings of several seeds are tested on the same rows."""
+    return _take(
+        sorted(groups, key=lambda name: hashlib.sha256(_bytes(name)).digest()), groups, wanted
+    )
 
 
 def _take(names: Iterable[str], groups: Mapping[str, list[int]], wanted: float) -> list[int]:

@@ -114,12 +114,18 @@ class SystemTrainer:
         self.backend = LocalBackend(BackendSpec.of(self.spec))
 
     def train(self, rows: Iterable[Mapping[str, Any]], *, out: Path, seed: int) -> Path:
-        """Train on rows and return the folder with the result."""
-        return self.train_prepared(self.preparer.prepare(rows), out=out, seed=seed)
+        """Train on rows that somebody chose, and return the folder with the result.
 
-    def train_prepared(self, rows: Sequence[PreparedRow], *, out: Path, seed: int) -> Path:
-        """Train on rows that are prepared already."""
-        split = split_by_group([row.row for row in rows], self.recipe, random.Random(seed))
+        None of them is held out for a test: `split.without_test` leaves those rows out before.
+        """
+        return self.train_prepared(self.preparer.prepare(rows), out=out, seed=seed, test=0.0)
+
+    def train_prepared(
+        self, rows: Sequence[PreparedRow], *, out: Path, seed: int, test: float | None = None
+    ) -> Path:
+        """Train on rows that are prepared already; `test` instead of the recipe's share."""
+        recipe = self.recipe if test is None else replace(self.recipe, test=test)
+        split = split_by_group([row.row for row in rows], recipe, random.Random(seed))
         checkpoints = Checkpoints(out / "checkpoints", self._basis(rows, seed))
         try:
             checkpoints.begin()

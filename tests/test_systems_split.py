@@ -12,8 +12,8 @@ from tuned_systems import COLORS, ROWS, write_system
 
 from harness.errors import ConfigError
 from systems.recipe import read_recipe
-from systems.split import row_ids, split_by_group
-from systems.training import train
+from systems.split import row_ids, split_by_group, without_test
+from systems.training import SystemTrainer, train
 
 
 def split(folder, rows=ROWS, *, seed=0, **recipe):
@@ -54,6 +54,17 @@ def test_rows_of_the_test_are_never_trained_on_and_are_listed(tmp_path):
     assert record["recipe"]["test"] == 0.3
     held = {rows[int(id.partition("-")[2])]["input"] for id in record["test_rows"]}
     assert not held & {sample["input"] for sample in record["samples"]}
+
+
+def test_what_a_pilot_is_given_has_no_test_rows_and_is_trained_on_whole(tmp_path):
+    spec = write_system(tmp_path, test=0.3)
+    recipe = read_recipe(spec)
+    test = split(tmp_path, test=0.3).test
+    shown = without_test(ROWS, recipe)
+    assert shown == [row for i, row in enumerate(ROWS) if i not in test]
+    adapter = SystemTrainer(spec, recipe).train(shown, out=tmp_path / "a", seed=0)
+    record = json.loads((adapter / "rung.json").read_text())
+    assert (record["rows"], record["test"]) == (len(shown), 0)
 
 
 def test_a_row_without_an_id_is_told_by_its_hash():

@@ -39,6 +39,7 @@ from harness.training_check import file_hash, readiness_of
 from harness.types import SystemSpec
 from systems.fingerprint import fingerprint
 from systems.recipe import read_recipe, read_training_objects, refuse_eval_rows
+from systems.split import without_test
 from systems.untrained import training_basis
 
 ORDER = 0  # seed of the order in which nested subsets take the rows
@@ -83,7 +84,8 @@ class Bench:
         objects = read_training_objects(recipe)
         cases = [c for s in self.workspace.catalogue().suites.values() for c in s.cases]
         refuse_eval_rows(objects, [case.input for case in cases], recipe)
-        return nested([row for _, row in objects], rng=random.Random(ORDER))
+        shown = without_test([row for _, row in objects], recipe)
+        return nested(shown, rng=random.Random(ORDER))
 
     def readiness(self, rows: Path) -> dict[str, Any]:
         """What `rung data` finds in the rows: a pilot on bad rows says little."""

@@ -26,6 +26,7 @@ from systems.fingerprint import base_identity
 from systems.prompt import PromptSystem
 from systems.recipe import read_recipe
 from systems.rows import as_text, read_objects
+from systems.split import without_test
 from systems.untrained import training_size
 
 METHODS = ("sft", "dpo", "both")
@@ -115,7 +116,7 @@ def _job(
     method: str | None,
 ) -> Job:
     recipe = read_recipe(spec)
-    rows = _clean_rows(workspace, subject, recipe.data)
+    rows = without_test(_clean_rows(workspace, subject, recipe.data), recipe)
     by_stage: dict[str, Sequence[Mapping[str, Any]]] = {
         "sft": [_sft(spec, row) for row in rows if _answer(row) is not None],
         "dpo": [_dpo(spec, row) for row in [*rows, *_pairs(pairs)] if "rejected" in row],
