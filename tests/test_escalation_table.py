@@ -343,10 +343,10 @@ def test_calls_of_a_step_have_their_minutes_and_money_where_these_are_known():
     document = first_afternoon(60)
     document["systems"][0] |= {"latency_p95_s": 3.0, "cost_per_call": 0.002}
     assert verdict(document).next_step["cost"] == {
-        "prompts": 2, "calls": 240, "money": 0.48, "minutes": 12.0,
+        "prompts": 2, "calls": 240, "money_for_calls": 0.48, "minutes": 12.0,
     }  # fmt: skip
     document["systems"][0].pop("cost_per_call")
-    assert "money" not in verdict(document).next_step["cost"]
+    assert "money_for_calls" not in verdict(document).next_step["cost"]
 
 
 def test_a_pilot_without_its_own_prompt_asks_for_that_first():

@@ -185,7 +185,7 @@ def _show(item: Verdict, note: str | None) -> None:
     for reason in item.reasons:
         click.echo(f"  - {reason}")
     if item.next_step.get("do"):
-        click.echo(f"  next: {item.next_step['do']}{cost_words(item.next_step.get('cost') or {})}")
+        click.echo(f"  next: {item.next_step['do']}{cost_words(item.next_step)}")
     for line in _outlook(item):
         click.echo(f"  {line}")
     for condition in item.conditions:

@@ -49,14 +49,19 @@ def further_line(system: str, more: Mapping[str, Any]) -> str:
     )
 
 
-def cost_words(cost: Mapping[str, Any]) -> str:
+def cost_words(step: Mapping[str, Any]) -> str:
     """What a step costs, in brackets; empty where nothing is known of it."""
-    parts = [_cost(unit, value) for unit, value in cost.items() if isinstance(value, int | float)]
+    currency = step.get("currency") or "money"
+    parts = [
+        _cost(unit, value, currency)
+        for unit, value in (step.get("cost") or {}).items()
+        if isinstance(value, int | float)
+    ]
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _cost(unit: str, value: float) -> str:
-    name = _words(unit)
+def _cost(unit: str, value: float, currency: str) -> str:
+    name = _words(unit).replace("money", currency)
     if isinstance(value, int) and name.endswith("s"):
         return counted(value, name.removesuffix("s"))
     return f"{figure(value)} {name}"

@@ -44,6 +44,11 @@ def labels_wanting(readiness: Readiness | None) -> int:
     return max(AUDITED_ROWS - checked, 0)
 
 
+def audit_remedy(labels: int) -> str:
+    """How a person checks rows."""
+    return f"check {labels} rows by hand (`rung data` writes the sheet)"
+
+
 def _wanting(readiness: Readiness) -> list[Wanting]:
     found = [*_faults(readiness), *_measures(readiness)]
     known = [reason for reason, _ in found]
@@ -105,8 +110,11 @@ def _measures(readiness: Readiness) -> Iterator[Wanting]:
 def _unmeasured(readiness: Readiness) -> Iterator[Wanting]:
     """Checks that nobody has made; another check's word, either way, stands for them."""
     audit = readiness.audit
-    if audit is not None and not audit.checked:
-        yield "no output was checked by a person", f"check {AUDITED_ROWS} rows by hand"
+    if audit is not None and (left := labels_wanting(readiness)):
+        if not audit.checked:
+            yield "no output was checked by a person", audit_remedy(left)
+        elif not readiness.ready:
+            yield f"only {audit.checked} rows were checked by a person", audit_remedy(left)
     if readiness.ready is not None:
         return
     checks = {
@@ -115,9 +123,9 @@ def _unmeasured(readiness: Readiness) -> Iterator[Wanting]:
         "coverage": readiness.coverage,
         "wrong outputs": audit,
     }
-    left = [name for name, value in checks.items() if value is None]
-    if left:
-        yield f"nobody has checked the rows for {', '.join(left)}", "run `rung data` on the rows"
+    unseen = [name for name, value in checks.items() if value is None]
+    if unseen:
+        yield f"nobody has checked the rows for {', '.join(unseen)}", "run `rung data` on the rows"
 
 
 def method(readiness: Readiness | None) -> str:

@@ -1,7 +1,7 @@
 """The cheapest next step of a verdict and what it costs.
 
 Costs are in new `cases`, `calls` over cases that are there, `labels`, `prompts`, training `rows`,
-`trainings`, `minutes` and `money`, as far as they are known.
+`trainings`, `minutes`, `money_for_calls` and `money` for a training, as far as they are known.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from harness.escalation.evidence import Paired, Rate, Settings
 from harness.escalation.readiness import (
     AUDITED_ROWS,
     LEAST_ROWS,
+    audit_remedy,
     labels_wanting,
     remedies,
     rows_wanting,
@@ -36,7 +37,9 @@ Step = dict[str, Any]
 def next_step(claims: Claims, row: Row) -> Step:
     """What to do next, with its cost."""
     step = _STEPS[row.number](claims)
-    return step | {"cost": step["cost"] | _of_calls(claims, step["cost"])}
+    currency = (claims.evidence.economics or {}).get("currency")
+    known = {} if currency is None else {"currency": currency}
+    return step | {"cost": step["cost"] | _of_calls(claims, step["cost"])} | known
 
 
 def _of_calls(c: Claims, cost: Mapping[str, float]) -> dict[str, float]:
@@ -49,7 +52,7 @@ def _of_calls(c: Claims, cost: Mapping[str, float]) -> dict[str, float]:
     calls = cost.get("calls") or cost.get("cases", 0) * len(systems)
     found: dict[str, float] = {}
     for name, values, unit in (
-        ("money", [s.cost_per_call for s in systems], 1.0),
+        ("money_for_calls", [s.cost_per_call for s in systems], 1.0),
         ("minutes", [s.latency_p95_s for s in systems], 60.0),
     ):
         known = [value for value in values if value is not None]
@@ -263,7 +266,7 @@ def _collect(c: Claims) -> Step:
     ready = c.evidence.readiness
     assert ready is not None
     labels = labels_wanting(ready)
-    audit = f"check {labels} rows by hand (`rung data` writes the sheet)" if labels else None
+    audit = audit_remedy(labels) if labels else None
     does = [text for text in (*remedies(ready), audit) if text is not None]
     return _step(
         "; then ".join(dict.fromkeys(does)) + _context(c),

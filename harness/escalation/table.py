@@ -78,6 +78,11 @@ def facts_unknown(claims: Claims) -> bool:
     return claims.facts is not None and not claims.facts.known
 
 
+def looked_at(claims: Claims) -> bool:
+    """Whether a person looked at misses: what rules make out of them asks nobody to go on."""
+    return claims.evidence.misses is not None and not claims.evidence.misses.by_rule
+
+
 def has_tuned(claims: Claims) -> bool:
     """Whether tuning was tried: a pilot, or a tuned system that does not surely fall short."""
     return claims.evidence.pilot is not None or above(claims.tuned) or is_open(claims.tuned)
@@ -237,7 +242,7 @@ TABLE: tuple[Row, ...] = (
         number="6",
         when="nobody has built retrieval, and too few misses were looked at to say if facts are missing",
         action="look_at_misses",
-        holds=lambda c: no_rag(c) and facts_unknown(c) and c.evidence.misses is not None,
+        holds=lambda c: no_rag(c) and facts_unknown(c) and looked_at(c),
         uses="A",
         needs=("misses",),
         track="main",

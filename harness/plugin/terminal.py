@@ -168,7 +168,7 @@ def _verdicts(reporter: Any, document: dict[str, Any]) -> None:
 def _next_step(step: dict[str, Any]) -> str:
     from harness.escalation.outlook_words import cost_words
 
-    return f"{step['do']}{cost_words(step.get('cost') or {})}" if step.get("do") else ""
+    return f"{step['do']}{cost_words(step)}" if step.get("do") else ""
 
 
 def _counts(reporter: Any, counts: dict[str, int]) -> None:

@@ -93,7 +93,7 @@ def judge(
             "readiness": readiness_of(report)
             if report is not None
             else found_by_pilots.get(name)
-            or unexamined(project.folder / str(project.suites[name].training), name)
+            or unexamined(project.folder / str(project.suites[name].training))
         }
         for name, report in reports.items()
     }
