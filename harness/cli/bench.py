@@ -24,6 +24,8 @@ from harness.cases import content_hash
 from harness.cli.subject import Subject
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError, RungError
+from harness.escalation.evidence import Audit, Readiness
+from harness.escalation.readiness import unready
 from harness.pilot import (
     Pilots,
     Training,
@@ -92,7 +94,9 @@ class Bench:
         suite = self.subject.suite
         found = examined(self.workspace, suite, rows)
         if not found.get("ready", True):
-            self.say(f"the training rows are not ready: {'; '.join(found.get('reasons', ()))}")
+            audit = found.get("audit")
+            known = {**found, "audit": None if audit is None else Audit(**audit)}
+            self.say(f"the training rows are not ready: {'; '.join(unready(Readiness(**known)))}")
         return found
 
     def trained(

@@ -14,7 +14,7 @@ from harness.escalation.headroom import several_tasks
 from harness.escalation.readiness import method
 from harness.escalation.states import pair_state
 from harness.escalation.table import Row
-from harness.escalation.words import percent, probability
+from harness.escalation.words import chance, percent
 from harness.statistics.power import FurtherCases, rate_mde
 from harness.types import Action
 
@@ -220,7 +220,7 @@ def _reached(c: Claims) -> str:
     expected = c.reach.posterior.predict(c.reach.rows)
     return (
         f"training on {c.reach.rows:,} rows is expected to pass {percent(expected.median)}, "
-        f"and reaches {percent(c.target)} with probability {probability(c.reach.now)}"
+        f"and reaches {percent(c.target)} with probability {chance(c.reach.now)}"
     )
 
 
@@ -234,10 +234,10 @@ def _escalate(c: Claims) -> str:
 
 
 def _not_worth_it(c: Claims) -> str:
-    chance = c.economics.probability_positive if c.economics is not None else None
+    earned = c.economics.probability_positive if c.economics is not None else None
     return (
         f"Stay on the best rung you have: {_reached(c)}, but it is not worth the money "
-        f"(chance to earn its cost back: {percent(chance or 0.0)})."
+        f"(chance to earn its cost back: {percent(earned or 0.0)})."
     )
 
 
@@ -254,7 +254,7 @@ def _never(c: Claims) -> str:
     assert c.reach is not None
     return (
         f"Stay on the best rung you have: tuning this model is not expected to reach {percent(c.target)} "
-        f"(probability {probability(c.reach.most)} even with {c.reach.most_rows:,} rows)."
+        f"(probability {chance(c.reach.most)} even with {c.reach.most_rows:,} rows)."
     )
 
 
@@ -356,7 +356,7 @@ def leaning(claims: Claims, row: Row) -> str | None:
         rest = {"above": "reaches the target", "below": "falls short of the target"}.get(side or "")
         return f"'{best.system.name}' leans to: {rest}" if rest else "exactly at the target"
     if row.number in ("17", "14b") and claims.reach is not None:
-        return f"probability to reach the target {probability(claims.reach.now)}"
+        return f"probability to reach the target {chance(claims.reach.now)}"
     return None
 
 

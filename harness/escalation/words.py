@@ -25,13 +25,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def probability(chance: float) -> str:
-    """A probability in two figures; what is not certain is never written as 1 or 0."""
-    if chance > 0.995:
-        return "over .99"
-    return "under .01" if chance < 0.005 else f"{chance:.2f}".removeprefix("0")
-
-
 def figure(value: float, *, least: float = 0.0) -> str:
     """An amount of money, memory or time in figures that count: 1,235, 12.5, 0.0004, under 0.01."""
     size = abs(value)

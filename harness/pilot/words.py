@@ -9,7 +9,7 @@ from harness.escalation.claims import measured
 from harness.escalation.evidence import Paired, PilotPoint
 from harness.escalation.sentences import SKILL_CASES
 from harness.escalation.states import difference_state
-from harness.escalation.words import percent
+from harness.escalation.words import chance, percent
 from harness.forecast import REACH, Posterior, fit
 
 TOLERATED = 0.05
@@ -52,7 +52,7 @@ def _forecast(points: list[Mapping[str, Any]], target: float) -> Iterator[str]:
         yield (
             f"  at {rows:,} rows: {percent(expected.median)} expected "
             f"({percent(expected.low)} to {percent(expected.high)} in four of five trainings); "
-            f"{percent(target)} is reached with probability {posterior.reaches(target, rows):.2f}"
+            f"{percent(target)} is reached with probability {chance(posterior.reaches(target, rows))}"
         )
     yield (
         f"  {_more(posterior, target)} No claim is made beyond {REACH * posterior.last:,} rows; a curve "
@@ -66,8 +66,8 @@ def _more(posterior: Posterior, target: float) -> str:
         return "These data cannot show that more examples reach the target."
     if wanted <= posterior.last:
         return "The rows at hand probably reach the target."
-    more, chance = wanted - posterior.last, posterior.reaches(target, wanted)
-    return f"{more:,} more examples reach the target with probability {chance:.2f}."
+    more, reached = wanted - posterior.last, posterior.reaches(target, wanted)
+    return f"{more:,} more examples reach the target with probability {chance(reached)}."
 
 
 def _many_shot(rows: Any) -> Iterator[str]:
