@@ -51,13 +51,18 @@ def further_line(system: str, more: Mapping[str, Any]) -> str:
 
 def cost_words(step: Mapping[str, Any]) -> str:
     """What a step costs, in brackets; empty where nothing is known of it."""
+    parts = cost_parts(step)
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def cost_parts(step: Mapping[str, Any]) -> list[str]:
+    """What a step costs, in each unit: `105 cases`, `0.0026 EUR for calls`."""
     currency = step.get("currency") or "money"
-    parts = [
+    return [
         _cost(unit, value, currency)
         for unit, value in (step.get("cost") or {}).items()
         if isinstance(value, int | float)
     ]
-    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _cost(unit: str, value: float, currency: str) -> str:

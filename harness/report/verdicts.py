@@ -8,7 +8,6 @@ from typing import Any
 
 from harness.report.data import inside
 from harness.report.wording import (
-    counted,
     described,
     glyph,
     listed,
@@ -126,16 +125,11 @@ def _confidence(value: Any) -> list[str]:
 def _step(step: Any) -> list[str]:
     if not isinstance(step, Mapping):
         return [described(step)] if step else []
-    cost = step.get("cost") or {}
-    parts = [_cost(str(name), amount) for name, amount in cost.items() if amount]
+    from harness.escalation.outlook_words import cost_parts
+
+    parts = cost_parts(step)
     do = sentence(described(step.get("do") or step.get("sentence")))
     return [f"{do}: {listed(parts)}" if parts else do] if do else []
-
-
-def _cost(name: str, value: Any) -> str:
-    if isinstance(value, int):
-        return counted(value, phrase(name).removesuffix("s"), phrase(name))
-    return f"{described(value)} {phrase(name)}"
 
 
 def _expected(value: Any) -> list[str]:
