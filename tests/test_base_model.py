@@ -127,6 +127,18 @@ def test_the_lean_training_pass_computes_what_transformers_computes(
     torch.testing.assert_close(lean, whole, atol=0.1, rtol=0.1)  # bf16 against float32
 
 
+def test_the_lean_pass_makes_every_tensor_where_its_input_is(coder: Any) -> None:
+    small = network.build(coder, hidden=32, layers=3, heads=2, inner=48)
+    embeddings = Embeddings(small.model.embed_tokens.weight, coder, meaning=False)
+    ids, at = torch.randint(3, len(coder), (2, 48)), torch.arange(20)
+    with torch.device("meta"):  # a tensor made without a device would not fit the others
+        made, looks = network.logits(small, embeddings.table(), ids, at)
+        (made.sum() + looks.clamp(min=0).sum()).backward()
+        embeddings.keep_absent(ids)
+    assert made.device == looks.device == ids.device
+    assert embeddings.own.grad is not None
+
+
 def test_the_attention_of_the_lean_pass_has_the_gradients_of_plain_attention() -> None:
     torch.manual_seed(0)
     length = network.ROWS + 32
