@@ -7,14 +7,11 @@ Costs are in new `cases`, `calls` over cases that are there, `labels`, `prompts`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from harness.economics import Assessment
 from harness.escalation.claims import PROMPTS_WANTED, TAGS_WANTED, Best, Claims
-from harness.escalation.evidence import Paired, Rate, Settings
+from harness.escalation.further_cases import more_for_pair, more_for_rate
 from harness.escalation.readiness import (
     AUDITED_ROWS,
     LEAST_ROWS,
@@ -25,7 +22,6 @@ from harness.escalation.readiness import (
 )
 from harness.escalation.sentences import SKILL_CASES, cannot_settle, on_context, train_method
 from harness.escalation.table import Row
-from harness.statistics.power import FurtherCases, further_cases_for_pairs, further_cases_for_rate
 
 MINUTES_A_LABEL = 0.5
 SIZES_WANTED = 4
@@ -111,41 +107,6 @@ def _nothing(_: Claims) -> Step:
 def _step_down(c: Claims) -> Step:
     assert c.step_down is not None
     return _step(f"make '{c.step_down.system.name}' the champion in rung.yaml", "pytest evals/")
-
-
-def more_for_rate(c: Claims, rate: Rate) -> FurtherCases:
-    """Cases until an open rate is settled; clustered cases count for what they are worth."""
-    return _more_for_rate(c.evidence.settings, rate, c.evidence.target, c.evidence.seed)
-
-
-@lru_cache(maxsize=256)
-def _more_for_rate(settings: Settings, rate: Rate, target: float, seed: int) -> FurtherCases:
-    worth = 1.0
-    if rate.n_effective is not None and rate.n:
-        worth = max(min(rate.n_effective / rate.n, 1.0), 1e-3)
-    effective = max(round(rate.n * worth), 1)
-    cap = max(round(settings.max_cases * worth), 1)
-    found = further_cases_for_rate(
-        round((rate.value or 0.0) * effective),
-        effective,
-        target,
-        rng=np.random.default_rng(seed),
-        alpha=settings.alpha,
-        cap=cap,
-    )
-    median = None if found.median is None else round(found.median / worth)
-    return FurtherCases(median=median, open_at_cap=found.open_at_cap, cap=settings.max_cases)
-
-
-def more_for_pair(c: Claims, pair: Paired, below: float, above: float) -> FurtherCases:
-    """Pairs until a difference is proven below one reference or above the other."""
-    return further_cases_for_pairs(
-        (pair.gained, pair.lost, pair.tied),
-        (below, above),
-        rng=np.random.default_rng(c.evidence.seed),
-        alpha=c.evidence.settings.alpha,
-        cap=max(c.evidence.settings.max_cases, pair.n + 1),
-    )
 
 
 def _cases(c: Claims, best: Best | None) -> Step:

@@ -17,9 +17,10 @@ from harness.escalation.document import evidence_from_json, evidence_to_json
 from harness.escalation.evidence import Evidence, Training
 from harness.escalation.faults import Fault
 from harness.escalation.fragility import action_of, fewest_flips, targets_that_change
+from harness.escalation.further_cases import more_for_rate
 from harness.escalation.headroom import headroom, scope
 from harness.escalation.sentences import cannot_settle, leaning, reasons, sentence
-from harness.escalation.steps import more_for_rate, next_step
+from harness.escalation.steps import next_step
 from harness.escalation.table import Row, first_row
 from harness.escalation.words import percent
 from harness.statistics.claims import Claim
