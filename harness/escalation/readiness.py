@@ -112,9 +112,9 @@ def _unmeasured(readiness: Readiness) -> Iterator[Wanting]:
     audit = readiness.audit
     if audit is not None and (left := labels_wanting(readiness)):
         if not audit.checked:
-            yield "no output was checked by a person", audit_remedy(left)
+            yield "no training row was checked by a person", audit_remedy(left)
         elif not readiness.ready:
-            yield f"only {audit.checked} rows were checked by a person", audit_remedy(left)
+            yield f"only {audit.checked} training rows were checked by a person", audit_remedy(left)
     if readiness.ready is not None:
         return
     checks = {
