@@ -6,6 +6,8 @@ not there would be told after more than a minute, in the middle of a run.
 
 from __future__ import annotations
 
+from functools import cache
+
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 
@@ -18,6 +20,7 @@ TIMEOUT_S = 10.0
 MARKS = ("config.json", "modules.json")  # a model has one of them
 
 
+@cache
 def hub_fault(source: str, revision: str | None = None) -> str | None:
     """Why a hub id cannot be downloaded; None where it can."""
     try:

@@ -61,15 +61,15 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
         )
     if row.number == "13" and (claims.economics is None or not claims.economics.assessed):
         found.append("not assessed: whether it is worth the money")
-    return (*found, *_asides(evidence))
+    return (*found, *_asides(claims, row))
 
 
-def _asides(evidence: Evidence) -> Iterator[str]:
-    parts = several_tasks(evidence)
+def _asides(claims: Claims, row: Row) -> Iterator[str]:
+    parts = several_tasks(claims, row)
     if parts is not None:
         reach = ", ".join(s.tag for s in parts[0])
         yield f"this is several tasks{f': {reach} already reach the target' if reach else ''}"
-    for opinion in evidence.opinions:
+    for opinion in claims.evidence.opinions:
         yield f"{opinion.by} would say {opinion.action}: {opinion.because}"
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from scipy.special import ndtr
 
-from harness.escalation.claims import Claims, claims_of
+from harness.escalation.claims import Claims
 from harness.escalation.evidence import Evidence, Misses, Rate, Slice
 from harness.escalation.states import rate_state
-from harness.escalation.table import first_row
+from harness.escalation.table import Row
 from harness.statistics.multiplicity import holm
 
 LEAST_CASES_OF_A_TAG = 20
@@ -111,14 +111,14 @@ def _facts_at_most(misses: Misses | None) -> float | None:
     return may / sum(misses.causes.values())
 
 
-def several_tasks(evidence: Evidence) -> tuple[tuple[Slice, ...], tuple[Slice, ...]] | None:
+def several_tasks(claims: Claims, row: Row) -> tuple[tuple[Slice, ...], tuple[Slice, ...]] | None:
     """Tags that already reach the target and those that do not, where the suite is several tasks.
 
     It is when some tag's pass rate differs from that of the other cases by more than twice a
     worthwhile gain, and by more than chance (Holm over the tags). The system is the one that the
     verdict speaks about.
     """
-    tags = _tags(evidence)
+    evidence, tags = claims.evidence, _tags(claims, row)
     if len(tags) < 2:
         return None
     passed, n = _whole(evidence, tags)
@@ -144,23 +144,22 @@ def several_tasks(evidence: Evidence) -> tuple[tuple[Slice, ...], tuple[Slice, .
     return reach, tuple(s for s in tags if s not in reach)
 
 
-def _tags(evidence: Evidence) -> list[Slice]:
+def _tags(claims: Claims, row: Row) -> list[Slice]:
     """The system that the verdict speaks about by tag; of an unnamed system all that there is."""
-    tags = [s for s in evidence.slices if s.outcomes.n >= LEAST_CASES_OF_A_TAG]
+    tags = [s for s in claims.evidence.slices if s.outcomes.n >= LEAST_CASES_OF_A_TAG]
     if all(s.system is None for s in tags):
         return tags
-    name = spoken_of(evidence)
+    name = spoken_of(claims, row)
     return [s for s in tags if s.system == name]
 
 
-def spoken_of(evidence: Evidence) -> str | None:
+def spoken_of(claims: Claims, row: Row) -> str | None:
     """The system whose pass rate the verdict's sentence names."""
-    claims = claims_of(evidence)
     named = {
         "0b": claims.champion, "1": claims.step_down, "1b": claims.champion,
         "2": claims.prompt, "3": claims.prompt, "4": claims.prompt,
         "5": claims.probe, "5b": claims.probe, "8": claims.rag, "14a": claims.tuned,
-    }.get(first_row(claims).number)  # fmt: skip
+    }.get(row.number)  # fmt: skip
     system = named.system if named is not None else claims.best_cheap
     return system.name if system is not None else None
 
@@ -173,9 +172,9 @@ def _whole(evidence: Evidence, tags: list[Slice]) -> tuple[float, int]:
     return sum(s.outcomes.passed for s in tags), sum(s.outcomes.n for s in tags)
 
 
-def scope(evidence: Evidence) -> dict[str, Any] | None:
+def scope(claims: Claims, row: Row) -> dict[str, Any] | None:
     """The report's view of `several_tasks`: who reaches, who does not, and the rest taken together."""
-    found = several_tasks(evidence)
+    evidence, found = claims.evidence, several_tasks(claims, row)
     if found is None:
         return None
     reach, rest = found

@@ -46,7 +46,7 @@ def against(evidence: Evidence, name: str, over: str, pair: Paired) -> str:
 def sentence(claims: Claims, row: Row) -> str:
     """The verdict in one plain sentence; a second one where the suite is several tasks."""
     said = _SENTENCES[row.number](claims)
-    parts = several_tasks(claims.evidence)
+    parts = several_tasks(claims, row)
     if parts is None or not parts[0] or row.action not in NARROWING:
         return said
     reach = ", ".join(part.tag for part in parts[0])

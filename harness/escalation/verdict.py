@@ -297,7 +297,7 @@ def _would_change(claims: Claims, row: Row) -> dict[str, Any]:
                 "cap": more.cap,
                 "note": cannot_settle(claims, more, best),
             }
-    parts = scope(evidence)
+    parts = scope(claims, row)
     if parts is not None:
         found["scope"] = parts
     if evidence.opinions:
