@@ -20,11 +20,11 @@ DESKS = [
 ]
 
 
-@pytest.mark.gate(at_least=0.03)
+@pytest.mark.gate(at_least=0.10)
 def test_right_label(case, output):
     assert output.text.strip() == case.expected_output
 
 
-@pytest.mark.gate(at_least=0.15)
+@pytest.mark.gate(at_least=0.30)
 def test_known_label(output):
     one_of(output.text.strip(), DESKS)
