@@ -85,6 +85,13 @@ class Scripted:
             )
 
 
+def spec_of(folder, options):
+    model = ModelSpec(name="m", kind="openai", source="m")
+    return SystemSpec(
+        name="s", kind="prompt", rung="prompt", folder=folder, model=model, options=options
+    )
+
+
 @pytest.fixture
 def run(tmp_path):
     name = f"functions_{tmp_path.name.replace('-', '_')}"
@@ -94,14 +101,7 @@ def run(tmp_path):
         for file, text in (files or {}).items():
             (tmp_path / file).write_text(text)
         text = json.dumps(options).replace("functions:", f"{name}:")
-        spec = SystemSpec(
-            name="s",
-            kind="prompt",
-            rung="prompt",
-            folder=tmp_path,
-            model=ModelSpec(name="m", kind="openai", source="m"),
-            options=json.loads(text),
-        )
+        spec = spec_of(tmp_path, json.loads(text))
         system = PromptSystem(spec)
         model = system.__dict__["backend"] = Scripted(model_answer)
         outputs = {out.case_id: out for out in system.generate(cases or (CASE,), epoch=0)}
@@ -317,14 +317,7 @@ class TestChains:
         run(echo, steps=[{"name": "f", "callable": "functions:lookup"}])  # writes the functions
         name = f"functions_{tmp_path.name.replace('-', '_')}"
         steps = [{"name": "f", "callable": f"{name}:sleeps", "timeout_s": 0.2}]
-        spec = SystemSpec(
-            name="s",
-            kind="prompt",
-            rung="prompt",
-            folder=tmp_path,
-            model=ModelSpec(name="m", kind="openai", source="m"),
-            options={"steps": steps},
-        )
+        spec = spec_of(tmp_path, {"steps": steps})
         cases = [Case(id=str(i), input="x") for i in range(1000)]
         first = next(iter(PromptSystem(spec).generate(cases, epoch=0)))
         assert first.error == "step f: no answer within 0.2 s"
