@@ -56,11 +56,11 @@ def test_weights_fit_in_the_repository_and_the_window_holds_a_thousand_tokens(mo
 @pytest.mark.parametrize(
     ("name", "floor"),
     [
-        ("reads the gold passage", 0.65),
-        ("reads with two distractors", 0.4),
-        ("reads out of three page chunks", 0.3),
-        ("label from an unseen list", 0.2),
-        ("format from three examples", 0.35),
+        ("reads the gold passage", 0.7),
+        ("reads with two distractors", 0.5),
+        ("reads out of three page chunks", 0.4),
+        ("label from an unseen list", 0.45),
+        ("format from three examples", 0.45),
     ],
 )
 def test_it_reads_chooses_and_follows_on_wordings_kept_out_of_training(
@@ -187,6 +187,30 @@ def test_turned_meanings_keep_near_words_near_and_function_words_in_place(coder:
                 torch.cosine_similarity(turned[rows[0]], turned[rows[1]], 0), near
             )
     assert kinds == {"plain", "a bit", "anywhere"}
+
+
+def test_whole_words_that_came_later_mean_what_they_mean(coder: Any) -> None:
+    rng = torch.Generator().manual_seed(0)
+    first = Embeddings(torch.nn.Parameter(torch.randn(len(coder), 192, generator=rng)), coder)
+    with torch.no_grad():
+        first.map.copy_(torch.randn(192, 192, generator=rng))
+    table = first.table().detach()
+    known = len(coder) - 300
+    later = Embeddings(torch.nn.Parameter(torch.zeros(len(coder), 192)), coder)
+    later.take(table[:known], rng)
+    torch.testing.assert_close(later.table()[:known], table[:known], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(later.map, first.map, atol=0.5, rtol=0.1)
+    owners = {value: row for row, value in enumerate(later.own[:known, 0].tolist())}
+    for row, value in enumerate(later.own[known:, 0].tolist(), known):
+        assert later.form[owners[value]] == later.form[row] >= 0
+
+
+def test_a_label_is_one_token_however_it_is_written(coder: Any) -> None:
+    for word in words.kin(True):
+        forms = (f" {word}", word, word.capitalize(), word.upper())
+        assert [len(coder.encode(form)) for form in forms] == [1, 1, 1, 1], word
+    text = "URGENT: Billing of KK49-ABCdef, HTTPServer and\nshipping"
+    assert coder.decode(coder.encode(text)) == text
 
 
 def test_words_that_a_batch_does_not_show_keep_their_vectors(coder: Any) -> None:
