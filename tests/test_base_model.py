@@ -200,9 +200,10 @@ def test_whole_words_that_came_later_mean_what_they_mean(coder: Any) -> None:
     later.take(table[:known], rng)
     torch.testing.assert_close(later.table()[:known], table[:known], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(later.map, first.map, atol=0.5, rtol=0.1)
-    owners = {value: row for row, value in enumerate(later.own[:known, 0].tolist())}
-    for row, value in enumerate(later.own[known:, 0].tolist(), known):
-        assert later.form[owners[value]] == later.form[row] >= 0
+    own = [tuple(vector) for vector in later.own[:, :4].tolist()]
+    owners = {vector: row for row, vector in enumerate(own[:known])}
+    for row in range(known, len(coder)):
+        assert later.form[owners[own[row]]] == later.form[row] >= 0
 
 
 def test_a_label_is_one_token_however_it_is_written(coder: Any) -> None:
