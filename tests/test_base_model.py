@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,6 +152,25 @@ def test_the_attention_of_the_lean_pass_has_the_gradients_of_plain_attention() -
     lean = network.Attention.apply(q, k, v, mask)
     torch.testing.assert_close(lean, plain)
     torch.testing.assert_close(torch.autograd.grad(lean, (q, k, v), grad), wanted)
+
+
+def test_more_blocks_compute_the_same_until_they_are_trained(coder: Any) -> None:
+    torch.manual_seed(0)
+    small = network.build(coder, hidden=32, layers=4, heads=2, inner=48)
+    deep = network.deepened(small, 6)
+    ids = torch.randint(3, len(coder), (2, 24))
+    with torch.no_grad():
+        torch.testing.assert_close(deep(ids).logits, small(ids).logits)
+    F.cross_entropy(deep(ids).logits.flatten(0, 1), ids.flatten()).backward()
+    fresh = [b for b in deep.model.layers if not b.self_attn.o_proj.weight.any()]
+    assert len(fresh) == 2
+    for block in fresh:  # zero, and yet they learn
+        assert block.self_attn.o_proj.weight.grad.any()
+        assert block.mlp.down_proj.weight.grad.any()
+    for mine, its in zip(small.model.layers[-2:], deep.model.layers[-2:], strict=True):
+        assert torch.equal(mine.self_attn.q_proj.weight, its.self_attn.q_proj.weight)
+    with pytest.raises(ValueError, match="4 blocks, more than the 3"):
+        network.deepened(small, 3)
 
 
 def test_rarer_words_trade_their_own_vectors_and_keep_their_meanings(coder: Any) -> None:
