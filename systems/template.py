@@ -71,6 +71,8 @@ class PromptTemplate:
 
     def check(self, fields: Iterable[str]) -> None:
         """Refuse names that no case can fill, given the fields of the cases' inputs."""
+        fields = set(fields)
+        self._check_fields_of_input(fields)
         known = {*VARIABLES, *fields}
         for name in sorted(self._free_names - known - self._guarded):
             line = min(node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name)
@@ -80,6 +82,32 @@ class PromptTemplate:
                 line=line,
                 key=self.key,
                 hint=nearest(name, known),
+            )
+
+    def _check_fields_of_input(self, fields: set[str]) -> None:
+        """Refuse `input.name` where inputs are objects and none has the name, not even as a method.
+
+        What is read under a condition is not judged: it may be for cases that are not there today.
+        """
+        if not fields or "input" in fields | self._guarded or "input" not in self._free_names:
+            return
+        conditional = {
+            id(node)
+            for branch in self._tree.find_all((nodes.If, nodes.CondExpr))
+            for node in branch.find_all(nodes.Node)
+        }
+        for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)):
+            name = _field_of_input(node)
+            if name is None or name in fields or id(node) in conditional:
+                continue
+            if hasattr(dict, name) or hasattr(str, name):
+                continue
+            raise ConfigError(
+                f"no input has the field '{name}' that a prompt reads",
+                file=self.path,
+                line=node.lineno,
+                key=self.key,
+                hint=nearest(name, fields),
             )
 
     @cached_property
@@ -202,5 +230,7 @@ def _guarded_names(tree: nodes.Template) -> Iterator[str]:
         if any(getattr(test, "name", None) in ("defined", "undefined") for test in tests):
             yield from (name.name for name in branch.find_all(nodes.Name))
     for default in tree.find_all(nodes.Filter):
-        if default.name in ("default", "d") and isinstance(default.node, nodes.Name):
-            yield default.node.name
+        if default.name in ("default", "d") and default.node is not None:
+            owner = default.node.node if isinstance(default.node, nodes.Getattr) else default.node
+            if isinstance(owner, nodes.Name):
+                yield owner.name

@@ -57,6 +57,13 @@ WRONG = {
         {"kind": "prompt", "prompt": "misspelt.j2"},
         ["*misspelt.j2:1: systems.wrong.prompt: 'questoin' is not defined*", "*'question'*"],
     ),
+    "a field of the input that no case has": (
+        {"kind": "prompt", "prompt": "misspelt_field.j2"},
+        [
+            "*misspelt_field.j2:2: systems.wrong.prompt: no input has the field 'questoin'*",
+            "*'question'*",
+        ],
+    ),
     "a name in a step that no case can fill": (
         {"kind": "prompt", "prompt": None, "steps": [{"name": "a", "prompt": "misspelt.j2"}]},
         ["*misspelt.j2:1: systems.wrong.steps.a.prompt: 'questoin' is not defined*"],
@@ -89,6 +96,7 @@ def wrong(project: SampleProject) -> SampleProject:
     project.write("evals/marks/a.txt", "... !!!")
     project.write("evals/schema.json", '{"type": "string", "pattern": "(?<=a)b"}')
     project.write("evals/misspelt.j2", "{{ questoin }}")
+    project.write("evals/misspelt_field.j2", "Answer.\n{{ input['questoin'] }}")
     project.write("evals/circle.j2", "{% include 'circle.j2' %}")
     one = {"input": "a word", "expected_output": "yes"}
     project.write("evals/one_label.jsonl", jsonl([one, one]))

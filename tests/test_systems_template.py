@@ -122,6 +122,29 @@ def test_a_name_that_the_template_asks_about_first_may_be_missing(template):
     assert prompt.render({"input": "x"}) == user("x")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ input.question }} {{ input['question'] }}",
+        "{% if input is mapping %}{{ input.note }}{% else %}{{ input.upper() }}{% endif %}",
+        "{{ input.note | default('') }}",
+        "{{ input.note if case.id == 'x' else '' }}",
+        "{% for name, value in input.items() %}{{ name }}{% endfor %}",
+        "{% for input in examples %}{{ input.note }}{% endfor %}",
+    ],
+)
+def test_a_field_of_the_input_may_be_read_where_some_case_may_have_it(template, text):
+    template(text).check({"question"})
+
+
+def test_a_field_of_the_input_that_no_case_has_is_told_with_its_line(template):
+    with pytest.raises(ConfigError, match="no input has the field 'queston'") as caught:
+        template("a\nb {{ input.queston }}").check({"question"})
+    assert caught.value.line == 2
+    assert "'question'" in caught.value.hint
+    template("{{ input.queston }}").check(())  # inputs that are no objects: nothing is known
+
+
 def test_a_template_may_serve_cases_of_different_fields(template):
     text = "{% if text is defined %}{{ text }} {{ style }}{% else %}{{ question }}{% endif %}"
     prompt = template(text)

@@ -79,6 +79,9 @@ def test_what_training_was_is_left_with_the_adapter(trained, tmp_path):
         "adapter_model.safetensors",
         "rung.json",
     }
+    modules = json.loads((tmp_path / "adapter/adapter_config.json").read_text())["target_modules"]
+    assert modules == sorted(modules)
+    assert len(modules) > 1
 
 
 def test_a_prompt_that_was_changed_since_training_is_not_judged(trained, tmp_path):
