@@ -29,6 +29,7 @@ from harness.errors import ConfigError, nearest
 from harness.types import Case, CaseInput
 
 VARIABLES = ("input", "examples", "passages", "steps", "tools", "case")
+DEFAULT = ("default", "d")  # the filter's two names
 ROLE_LINE = re.compile(r"^\[(system|user|assistant)\][ \t]*$", re.MULTILINE)
 
 
@@ -85,30 +86,33 @@ class PromptTemplate:
             )
 
     def _check_fields_of_input(self, fields: set[str]) -> None:
-        """Refuse `input.name` where inputs are objects and none has the name, not even as a method.
-
-        What is read under a condition is not judged: it may be for cases that are not there today.
-        """
-        if not fields or "input" in fields | self._guarded or "input" not in self._free_names:
+        """Refuse `input.name` where inputs are objects and none has the name, not even as a method."""
+        if not fields or "input" in fields:
             return
-        conditional = {
-            id(node)
-            for branch in self._tree.find_all((nodes.If, nodes.CondExpr))
-            for node in branch.find_all(nodes.Node)
-        }
-        for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)):
-            name = _field_of_input(node)
-            if name is None or name in fields or id(node) in conditional:
-                continue
-            if hasattr(dict, name) or hasattr(str, name):
-                continue
-            raise ConfigError(
-                f"no input has the field '{name}' that a prompt reads",
-                file=self.path,
-                line=node.lineno,
-                key=self.key,
-                hint=nearest(name, fields),
-            )
+        for name, line in self._reads_of_input:
+            if name not in fields and not hasattr(dict, name) and not hasattr(str, name):
+                raise ConfigError(
+                    f"no input has the field '{name}' that a prompt reads",
+                    file=self.path,
+                    line=line,
+                    key=self.key,
+                    hint=nearest(name, fields),
+                )
+
+    @cached_property
+    def _reads_of_input(self) -> tuple[tuple[str, int], ...]:
+        """Fields of the input that are read whatever the case, with their lines.
+
+        What is read under a condition may be for cases that are not there today.
+        """
+        if any(n.name == "input" and n.ctx != "load" for n in self._tree.find_all(nodes.Name)):
+            return ()
+        conditional = {id(node) for node in _conditional_nodes(self._tree)}
+        return tuple(
+            (name, node.lineno)
+            for node in self._tree.find_all((nodes.Getattr, nodes.Getitem))
+            if id(node) not in conditional and (name := _field_of_input(node)) is not None
+        )
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -220,6 +224,15 @@ def _field_of_input(node: nodes.Node) -> str | None:
     return key.value if isinstance(key, nodes.Const) and isinstance(key.value, str) else None
 
 
+def _conditional_nodes(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """What is read under a condition, or may be missing."""
+    for branch in tree.find_all((nodes.If, nodes.CondExpr, nodes.And, nodes.Or, nodes.Test)):
+        yield from branch.find_all(nodes.Node)
+    for default in tree.find_all(nodes.Filter):
+        if default.name in DEFAULT:
+            yield from default.find_all(nodes.Node)
+
+
 def _guarded_names(tree: nodes.Template) -> Iterator[str]:
     """Names that a template itself asks about before it uses them.
 
@@ -230,7 +243,5 @@ def _guarded_names(tree: nodes.Template) -> Iterator[str]:
         if any(getattr(test, "name", None) in ("defined", "undefined") for test in tests):
             yield from (name.name for name in branch.find_all(nodes.Name))
     for default in tree.find_all(nodes.Filter):
-        if default.name in ("default", "d") and default.node is not None:
-            owner = default.node.node if isinstance(default.node, nodes.Getattr) else default.node
-            if isinstance(owner, nodes.Name):
-                yield owner.name
+        if default.name in DEFAULT and isinstance(default.node, nodes.Name):
+            yield default.node.name

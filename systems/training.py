@@ -295,9 +295,8 @@ class SystemTrainer:
         for config in getattr(model, "peft_config", {}).values():
             # PEFT notes the folder of this machine; the configuration's own word travels.
             config.base_model_name_or_path = self.spec.model.source
-            if isinstance(
-                config.target_modules, set
-            ):  # whose order differs from process to process
+            # And keeps the modules as a set, whose order differs from process to process.
+            if isinstance(config.target_modules, set):
                 config.target_modules = sorted(config.target_modules)
         model.save_pretrained(str(out))
         if self.recipe.peft is None:

@@ -127,10 +127,11 @@ def test_a_name_that_the_template_asks_about_first_may_be_missing(template):
     [
         "{{ input.question }} {{ input['question'] }}",
         "{% if input is mapping %}{{ input.note }}{% else %}{{ input.upper() }}{% endif %}",
-        "{{ input.note | default('') }}",
+        "{{ input.note | default('') }}{{ input['note'] | d('') }}",
+        "{{ input.note is defined and input.note }}",
         "{{ input.note if case.id == 'x' else '' }}",
         "{% for name, value in input.items() %}{{ name }}{% endfor %}",
-        "{% for input in examples %}{{ input.note }}{% endfor %}",
+        "{% for input in examples %}{{ input.note }}{% endfor %}{{ input.question }}",
     ],
 )
 def test_a_field_of_the_input_may_be_read_where_some_case_may_have_it(template, text):
@@ -142,6 +143,8 @@ def test_a_field_of_the_input_that_no_case_has_is_told_with_its_line(template):
         template("a\nb {{ input.queston }}").check({"question"})
     assert caught.value.line == 2
     assert "'question'" in caught.value.hint
+    with pytest.raises(ConfigError, match="'inptu' is not defined"):
+        template("{{ inptu.note | default('') }}").check({"question"})
     template("{{ input.queston }}").check(())  # inputs that are no objects: nothing is known
 
 
