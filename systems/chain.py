@@ -74,12 +74,9 @@ class Chain:
         self.names = list(self.options)
         self.max_steps: int = spec.options.get("max_steps", MAX_STEPS)
 
-    def check(self, fields: set[str] | None = None) -> None:
+    def check(self) -> None:
         """Read the templates, import the functions, and look every `next` up."""
-        for template in self._templates.values():
-            if fields is not None:
-                template.check(fields)
-        _ = self._functions
+        _ = self.templates, self._functions
         for name, step in self.options.items():
             for target in step.get("next", {}).values():
                 if target not in (*self.names, END):
@@ -121,7 +118,7 @@ class Chain:
         for progress in here:
             variables = {**progress.draft.variables, "steps": progress.texts}
             try:
-                messages = self._templates[step].render(variables)
+                messages = self.templates[step].render(variables)
             except RenderError as error:
                 progress.error = f"step {step}: {error}"
                 yield progress
@@ -169,7 +166,7 @@ class Chain:
         return None if target == END else str(target)
 
     @cached_property
-    def _templates(self) -> dict[str, PromptTemplate]:
+    def templates(self) -> dict[str, PromptTemplate]:
         return {
             name: PromptTemplate(self.spec.path(step["prompt"]), key=f"{self.key}.{name}.prompt")
             for name, step in self.options.items()

@@ -65,7 +65,7 @@ class PromptSystem:
         RenderError
             When the prompt cannot be made for this case.
         """
-        self.check_names([case])
+        self._check_defined([case])
         if error := self._unanswerable(case):
             raise RenderError(error)
         return self._messages(self._drafts([case])[0])
@@ -227,13 +227,25 @@ class PromptSystem:
         return list(messages)
 
     def check_names(self, cases: Sequence[Case]) -> None:
-        """Raise a ConfigError for a name in a template that none of these cases can fill."""
+        """Raise a ConfigError for a name or a field in a template that none of these cases can fill."""
+        fields = self._check_defined(cases)
+        for template in self._templates:
+            template.check_reads(fields)
+
+    def _check_defined(self, cases: Sequence[Case]) -> set[str]:
+        """Refuse names that none of these cases can fill; the fields that they have."""
         inputs = [case.input for case in cases if isinstance(case.input, Mapping)]
         fields = {name for named in inputs for name in named}
-        if self.template is not None:
-            self.template.check(fields)
+        for template in self._templates:
+            template.check(fields)
         if self.chain is not None:
-            self.chain.check(fields)
+            self.chain.check()
+        return fields
+
+    @property
+    def _templates(self) -> list[PromptTemplate]:
+        own = [] if self.template is None else [self.template]
+        return own if self.chain is None else [*own, *self.chain.templates.values()]
 
 
 def _check_chain(spec: SystemSpec) -> None:

@@ -72,8 +72,6 @@ class PromptTemplate:
 
     def check(self, fields: Iterable[str]) -> None:
         """Refuse names that no case can fill, given the fields of the cases' inputs."""
-        fields = set(fields)
-        self._check_fields_of_input(fields)
         known = {*VARIABLES, *fields}
         for name in sorted(self._free_names - known - self._guarded):
             line = min(node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name)
@@ -85,7 +83,7 @@ class PromptTemplate:
                 hint=nearest(name, known),
             )
 
-    def _check_fields_of_input(self, fields: set[str]) -> None:
+    def check_reads(self, fields: set[str]) -> None:
         """Refuse `input.name` where inputs are objects and none has the name, not even as a method."""
         if not fields or "input" in fields:
             return

@@ -296,8 +296,8 @@ class SystemTrainer:
             # PEFT notes the folder of this machine; the configuration's own word travels.
             config.base_model_name_or_path = self.spec.model.source
             # And keeps the modules as a set, whose order differs from process to process.
-            if isinstance(config.target_modules, set):
-                config.target_modules = sorted(config.target_modules)
+            if isinstance(modules := getattr(config, "target_modules", None), set):
+                config.target_modules = sorted(modules)
         model.save_pretrained(str(out))
         if self.recipe.peft is None:
             self.backend.tokenizer.save_pretrained(str(out))

@@ -135,17 +135,19 @@ def test_a_name_that_the_template_asks_about_first_may_be_missing(template):
     ],
 )
 def test_a_field_of_the_input_may_be_read_where_some_case_may_have_it(template, text):
-    template(text).check({"question"})
+    template(text).check_reads({"question"})
 
 
 def test_a_field_of_the_input_that_no_case_has_is_told_with_its_line(template):
     with pytest.raises(ConfigError, match="no input has the field 'queston'") as caught:
-        template("a\nb {{ input.queston }}").check({"question"})
+        template("a\nb {{ input.queston }}").check_reads({"question"})
     assert caught.value.line == 2
     assert "'question'" in caught.value.hint
     with pytest.raises(ConfigError, match="'inptu' is not defined"):
         template("{{ inptu.note | default('') }}").check({"question"})
-    template("{{ input.queston }}").check(())  # inputs that are no objects: nothing is known
+    template("{{ input.queston }}").check_reads(
+        set()
+    )  # inputs that are no objects: nothing is known
 
 
 def test_a_template_may_serve_cases_of_different_fields(template):
