@@ -20,7 +20,7 @@ def canonical(query):
     return query
 
 
-@pytest.mark.gate(at_least=0.75)
+@pytest.mark.gate(at_least=0.55)
 def test_is_valid_json(output):
     is_json(output.text)
 
