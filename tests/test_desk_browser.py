@@ -36,12 +36,12 @@ class Server:
                 cwd=folder, stdout=log, stderr=subprocess.STDOUT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
-        self.addresses = self._wait()
+        self.addresses = self._wait(max(arguments.count("--who"), 1))
 
-    def _wait(self) -> dict[str, str]:
+    def _wait(self, people: int) -> dict[str, str]:
         while self.process.poll() is None:
-            found = dict(re.findall(r"^(\w+): (http://\S+)$", self.log.read_text(), re.MULTILINE))
-            if found:
+            found = dict(re.findall(r"^(\w+): (http://\S+)\n", self.log.read_text(), re.MULTILINE))
+            if len(found) == people:
                 return found
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
