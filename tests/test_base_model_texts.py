@@ -1,0 +1,96 @@
+"""What the base model's handbooks, queues and formats are made of: answers that can be found, sides kept apart."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
+
+from training import formats, handbooks, queues, reading, values
+
+FACTS = [
+    fact
+    for test in (False, True)
+    for book in handbooks.books(test)
+    for facts in book.values()
+    for fact in facts
+]
+DESKS = [desk for test in (False, True) for org in queues.organisations(test) for desk in org]
+
+
+def turns(dialogue: list[dict]) -> list[tuple[str, str]]:
+    """Every message of the user with its answer."""
+    said = [m["content"] for m in dialogue if m["role"] != "system"]
+    return list(zip(said[::2], said[1::2], strict=True))
+
+
+def well_formed(fact: handbooks.Fact) -> bool:
+    stated = len(fact.said) >= 3 and all(said.count("{v}") == 1 for said in fact.said)
+    asked = len(fact.asked) >= 7 and not any(re.search("{[vx]}", q) for q in fact.asked)
+    return stated and asked and fact.kind.split(" ")[0].rstrip(":") in {*values.KINDS, "n", "of"}
+
+
+def test_a_fact_is_stated_with_its_answer_once_and_asked_for_without_it() -> None:
+    assert len(FACTS) > 500
+    assert [fact for fact in FACTS if not well_formed(fact)] == []
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_what_a_letter_asks_for_stands_in_the_pages_word_for_word(test: bool) -> None:
+    rng, known = Random(1), 0
+    for _ in range(60):
+        dialogue = turns(handbooks.draw(rng, test, chunks=3))
+        pages = dialogue[0][0].lower()
+        for _, answer in dialogue:
+            known += answer != reading.UNKNOWN
+            assert answer == reading.UNKNOWN or answer.lower() in pages
+    assert known > 200
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_the_desk_of_a_message_is_one_of_the_list_and_no_other_has_its_name(test: bool) -> None:
+    rng = Random(2)
+    for _ in range(60):
+        dialogue = turns(queues.draw(rng, test))
+        assert all(desk in dialogue[0][0] for _, desk in dialogue)
+    assert all(len(desk.names) >= 2 and len(desk.messages) >= 8 for desk in DESKS)
+
+
+def test_no_training_text_holds_a_question_or_a_message_of_the_test_side() -> None:
+    asked = {q for book in handbooks.books(True) for f in book.values() for x in f for q in x.asked}
+    sent = {message for org in queues.organisations(True) for d in org for message in d.messages}
+    assert len(asked) > 300
+    assert len(sent) > 150
+    rng = Random(3)
+    drawn = [handbooks.draw(rng, False) for _ in range(150)]
+    drawn += [queues.draw(rng, False) for _ in range(150)]
+    text = "\n".join(message["content"] for dialogue in drawn for message in dialogue)
+    assert [line for line in asked | sent if len(line) > 30 and line in text] == []
+
+
+def test_json_that_leaves_keys_out_never_asks_for_one_that_no_example_shows() -> None:
+    rng, sparse, listed = Random(4), 0, 0
+    for _ in range(300):
+        prompt, answer = turns(formats.draw(rng, False, style="json", shots=3, turns=1))[0]
+        shown = [json.loads(found) for found in re.findall(r"\{.*\}", prompt)]
+        made = json.loads(answer)
+        assert set(made) <= {key for example in shown for key in example}
+        sparse += len({frozenset(example) for example in shown}) > 1
+        listed += any(isinstance(value, list) for value in made.values())
+    assert sparse > 20
+    assert listed > 40
+
+
+def test_test_prompts_of_formats_have_every_field_and_no_lists() -> None:
+    rng = Random(5)
+    for _ in range(100):
+        prompt, answer = turns(formats.draw(rng, True, style="json", shots=3, turns=1))[0]
+        keys = [*json.loads(answer)]
+        assert not any(isinstance(value, list) for value in json.loads(answer).values())
+        assert all([*json.loads(found)] == keys for found in re.findall(r"\{.*\}", prompt))
