@@ -45,6 +45,29 @@ def seen(training: list[str]) -> set[tuple[str, ...]]:
     return {run for text in training for run in runs(text)}
 
 
+@pytest.fixture(scope="module")
+def written() -> set[tuple[str, ...]]:
+    """Runs of every line that handbooks and queues hold, drawn or not."""
+    folders = [ROOT / "fixtures" / "training" / name for name in ("handbooks", "queues")]
+    lines = [s for f in folders for p in f.glob("*.txt") for s in p.read_text("utf-8").split("\n")]
+    assert len(lines) > 10_000
+    return {run for line in lines for run in runs(line)}
+
+
+@pytest.mark.parametrize("suite", ["support", "query", "routing", "safety"])
+def test_no_case_is_in_what_was_written_for_training(written, suite) -> None:
+    cases = cases_of(suite)
+    assert [
+        case["id"] for case in cases if any(r in written for r in runs(str(case["input"])))
+    ] == []
+
+
+def test_no_sentence_of_the_handbook_is_in_what_was_written_for_training(written) -> None:
+    pages = sorted((ROOT / "fixtures" / "handbook").glob("*.md"))
+    shared = [(p.name, r) for p in pages for r in runs(p.read_text("utf-8")) if r in written]
+    assert shared == []
+
+
 @pytest.mark.parametrize("suite", ["support", "query", "routing", "safety"])
 def test_no_case_is_in_the_training_data(seen, suite) -> None:
     cases = cases_of(suite)
