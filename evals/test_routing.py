@@ -20,7 +20,7 @@ DESKS = [
 ]
 
 
-# No floor: the champion names the right desk in 3 of 100 tickets. The target in rung.yaml says where to get to.
+@pytest.mark.gate(at_least=0.20)
 def test_right_label(case, output):
     assert output.text.strip() == case.expected_output
 

@@ -24,6 +24,7 @@ from training import (  # noqa: E402
     batches,
     evaluate,
     events,
+    mean,
     meanings,
     mixture,
     network,
@@ -74,6 +75,7 @@ def test_weights_fit_in_the_repository_and_the_window_holds_a_thousand_tokens(mo
         ("reads the gold passage", 0.85),
         ("reads with two distractors", 0.75),
         ("reads out of three page chunks", 0.7),
+        ("reads letters about three handbook sections", 0.25),
         ("label from an unseen list", 0.65),
         ("format from three examples", 0.7),
     ],
@@ -218,6 +220,25 @@ def test_more_blocks_compute_the_same_until_they_are_trained(coder: Any) -> None
         assert torch.equal(mine.self_attn.q_proj.weight, its.self_attn.q_proj.weight)
     with pytest.raises(ValueError, match="4 blocks, more than the 3"):
         network.deepened(small, 3)
+
+
+def test_the_mean_of_two_weights_lies_between_them_and_takes_no_other_network(
+    tmp_path: Path, coder: Any
+) -> None:
+    for seed, name in enumerate(("before", "after")):
+        torch.manual_seed(seed)
+        small = network.build(coder, hidden=32, layers=2, heads=2, inner=48)
+        network.save(small, small.model.embed_tokens.weight, coder, tmp_path / name)
+    mean.mean(tmp_path / "before", tmp_path / "after", 0.25, tmp_path / "mixed")
+    a, b, mixed = (
+        AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict()
+        for name in ("before", "after", "mixed")
+    )
+    for name, weight in mixed.items():
+        assert weight.dtype == b[name].dtype
+        torch.testing.assert_close(weight, a[name].lerp(b[name], 0.25), atol=0.01, rtol=0.02)
+    with pytest.raises(ValueError, match="not weights of one network"):
+        mean.mean(FOLDER, tmp_path / "after", 0.5, tmp_path / "other")
 
 
 def test_rarer_words_trade_their_own_vectors_and_keep_their_meanings(coder: Any) -> None:
