@@ -21,7 +21,7 @@ FACTS = [
     for facts in book.values()
     for fact in facts
 ]
-DESKS = [desk for test in (False, True) for org in queues.organisations(test) for desk in org]
+ORGANISATIONS = [org for test in (False, True) for org in queues.organisations(test)]
 
 
 def turns(dialogue: list[dict]) -> list[tuple[str, str]]:
@@ -54,12 +54,26 @@ def test_what_a_letter_asks_for_stands_in_the_pages_word_for_word(test: bool) ->
 
 
 @pytest.mark.parametrize("test", [False, True])
+def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_values(test) -> None:
+    rng = Random(6)
+    for _ in range(300):
+        subjects = [
+            [claim.asked[0][0] for claim in p.claims] for p in handbooks.pages(rng, test, 3)
+        ]
+        told = [question for section in subjects for question in section]
+        assert len(told) == len({*told})
+
+
+@pytest.mark.parametrize("test", [False, True])
 def test_the_desk_of_a_message_is_one_of_the_list_and_no_other_has_its_name(test: bool) -> None:
     rng = Random(2)
     for _ in range(60):
         dialogue = turns(queues.draw(rng, test))
         assert all(desk in dialogue[0][0] for _, desk in dialogue)
-    assert all(len(desk.names) >= 2 and len(desk.messages) >= 8 for desk in DESKS)
+    for desks in ORGANISATIONS:
+        names = [name for desk in desks for name in desk.names]
+        assert len(names) == len({*names}) == 3 * len(desks)
+        assert all(len(desk.messages) >= 8 for desk in desks)
 
 
 def test_no_training_text_holds_a_question_or_a_message_of_the_test_side() -> None:
