@@ -35,6 +35,7 @@ from training import (  # noqa: E402
     words,
 )
 from training.embeddings import Embeddings  # noqa: E402
+from training.messages import assistant, user  # noqa: E402
 from training.muon import Muon  # noqa: E402
 
 TOY = settings.Settings(
@@ -350,7 +351,7 @@ def test_training_goes_on_from_weights_whose_checkpoint_is_gone(tmp_path: Path) 
     assert run.progress.step == last["step"]
     minutes = last["minutes"] + 0.02
     assert train.spent(run, minutes) == 0
-    assert settings.longest(0.0, run.settings) == 448  # no beginner's lessons again
+    assert settings.longest(0.0, run.settings) == 1024  # no beginner's lessons again
     train.train(run, minutes, report_every=1.0)
     newest = json.loads((tmp_path / "checkpoint" / "curve.jsonl").read_text().splitlines()[-1])
     assert newest["step"] > last["step"]
@@ -390,7 +391,45 @@ def test_meanings_that_are_kept_need_no_encoder(
 
 def test_the_same_shard_is_drawn_again_from_the_same_seed(toy_folder: Path) -> None:
     job = (7, 0.9, TOY, str(toy_folder / "tokenizer"))
-    assert batches.rows(job) == batches.rows(job)
+    for written in (False, True):
+        assert batches.rows(job, written) == batches.rows(job, written) != []
+
+
+def test_what_is_written_by_hand_stands_in_batches_of_its_own(
+    toy_folder: Path, coder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [user("ring the brass bell twice"), assistant("brass")]
+    monkeypatch.setitem(mixture.TASKS, "handbooks", lambda rng, test: told)
+    monkeypatch.setitem(mixture.TASKS, "queues", lambda rng, test: told)
+    drawn = batches.shard((7, 0.9, TOY, str(toy_folder / "tokenizer")))
+    assert {batch.written for batch in drawn} == {False, True}
+    for batch in drawn:
+        marked = ["the brass bell twice" in text for text in coder.batch_decode(batch.ids)]
+        assert marked == [batch.written] * len(marked)
+
+
+def test_words_of_what_is_written_by_hand_keep_their_meanings(
+    toy_folder: Path, coder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train.Run(toy_folder, replace(TOY, meanings=True))
+    seen: list[tuple[bool, torch.Tensor, torch.Tensor]] = []
+    pass_ = network.logits
+
+    def logits(model: Any, table: torch.Tensor, *rest: Any) -> Any:
+        plain = run.embeddings.own + run.embeddings.meanings @ run.embeddings.map
+        seen.append((written, table.detach().clone(), plain.detach().clone()))
+        return pass_(model, table, *rest)
+
+    monkeypatch.setattr(network, "logits", logits)
+    rows = batches.batches(
+        batches.rows((7, 0.9, TOY, str(toy_folder / "tokenizer")), True), 512, Random(0)
+    )
+    for written in (False, True, False, True, True, False):
+        run.step(rows[0]._replace(written=written), 0.9)
+    kept = {True: 0, False: 0}
+    for was_written, table, plain in seen:
+        kept[was_written] += torch.equal(table, plain)
+    assert kept == {True: 3, False: 0}
 
 
 def test_patterns_of_the_test_side_never_stand_in_training_texts() -> None:
