@@ -13,11 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = 4_000
 RUN = 8  # words in a row that two texts written apart do not share
-GREETING = "to whom it may concern"  # which with "how long is" makes eight and says nothing
+GREETING = "to whom it may concern"  # one formula, counted as one word
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower().replace(GREETING, ""))
+    return re.findall(r"\w+", text.lower().replace(GREETING, "greeting"))
 
 
 def runs(text: str, size: int = RUN) -> Iterator[tuple[str, ...]]:
