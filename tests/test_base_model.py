@@ -256,6 +256,38 @@ def test_rarer_words_trade_their_own_vectors_and_keep_their_meanings(coder: Any)
     assert not moved[the]
 
 
+def test_blurred_meanings_stay_in_their_neighbourhood_and_function_words_in_place(
+    coder: Any,
+) -> None:
+    embeddings = Embeddings(torch.nn.Parameter(torch.zeros(len(coder), 192)), coder)
+    with torch.no_grad():
+        embeddings.map.copy_(torch.eye(192))
+    plain = embeddings.table()
+    listed = embeddings.turned[:, 0]
+    rng, moved = torch.Generator().manual_seed(0), []
+    for _ in range(10):
+        embeddings.blur(rng)
+        near = torch.cosine_similarity(embeddings.table(), plain)
+        assert torch.equal(embeddings.table()[~listed], plain[~listed])
+        moved.append(near[listed].mean())
+    assert 0.65 < min(moved) < max(moved) < 1.0
+
+
+def test_words_of_written_texts_are_themselves_or_blur_and_never_turn(coder: Any) -> None:
+    embeddings = Embeddings(torch.nn.Parameter(torch.zeros(len(coder), 192)), coder)
+    with torch.no_grad():
+        embeddings.map.copy_(torch.eye(192))
+    plain, listed = embeddings.table(), embeddings.turned[:, 0]
+    rng, near = torch.Generator().manual_seed(0), {True: [], False: []}
+    for _ in range(20):
+        for written, found in near.items():
+            embeddings.vary(rng, 0.4, written=written)
+            found.append(torch.cosine_similarity(embeddings.table(), plain)[listed].mean())
+    assert sum(each > 0.999 for each in near[True]) in range(5, 16)
+    assert min(near[True]) > 0.65
+    assert min(near[False]) < 0.3  # turned to anywhere
+
+
 def test_turned_meanings_keep_near_words_near_and_function_words_in_place(coder: Any) -> None:
     embeddings = Embeddings(torch.nn.Parameter(torch.zeros(len(coder), 192)), coder)
     with torch.no_grad():
@@ -408,7 +440,7 @@ def test_what_is_written_by_hand_stands_in_batches_of_its_own(
         assert marked == [batch.written] * len(marked)
 
 
-def test_words_of_what_is_written_by_hand_keep_their_meanings(
+def test_words_of_what_is_written_by_hand_keep_their_meanings_in_half_of_its_batches(
     toy_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = train.Run(toy_folder, replace(TOY, meanings=True))
@@ -424,12 +456,13 @@ def test_words_of_what_is_written_by_hand_keep_their_meanings(
     rows = batches.batches(
         batches.rows((7, 0.9, TOY, str(toy_folder / "tokenizer")), True), 512, Random(0)
     )
-    for written in (False, True, False, True, True, False):
+    for written in (False, *[True] * 12, False, False):
         run.step(rows[0]._replace(written=written), 0.9)
     kept = {True: 0, False: 0}
     for was_written, table, plain in seen:
         kept[was_written] += torch.equal(table, plain)
-    assert kept == {True: 3, False: 0}
+    assert kept[False] == 0
+    assert 3 <= kept[True] <= 9
 
 
 def test_patterns_of_the_test_side_never_stand_in_training_texts() -> None:

@@ -76,6 +76,18 @@ def test_the_desk_of_a_message_is_one_of_the_list_and_no_other_has_its_name(test
         assert all(len(desk.messages) >= 8 for desk in desks)
 
 
+def test_letters_are_sorted_by_the_section_they_are_about_and_by_what_they_are_after() -> None:
+    for desks in queues.sections():
+        names = [name for desk in desks for name in desk.names]
+        assert len(names) == len({*names}) >= 4
+        assert all(desk.messages for desk in desks)
+    (kinds,) = queues.kinds()
+    assert all(len(desk.names) == 3 and len(desk.messages) > 100 for desk in kinds)
+    assert queues.sought("n working days") == "time"
+    assert queues.sought("n guests") == "count"
+    assert queues.sought("of: a | b") == "of"
+
+
 def test_no_training_text_holds_a_question_or_a_message_of_the_test_side() -> None:
     asked = {q for book in handbooks.books(True) for f in book.values() for x in f for q in x.asked}
     sent = {message for org in queues.organisations(True) for d in org for message in d.messages}
