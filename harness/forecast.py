@@ -1,6 +1,6 @@
 """What more training rows would buy: a Bayesian average over shapes of learning curves.
 
-`fit(points)` weighs about 13,000 curves (power law, exponential, Morgan-Mercer-Flodin, late sigmoid, and
+`fit(points)` weighs about 24,000 curves (power law, exponential, Morgan-Mercer-Flodin, late sigmoid, and
 exponentials that turn down) by how well they explain a pilot at nested sizes; `Posterior` then says what
 to expect at a larger size, never beyond four times the largest one measured.
 """
@@ -231,12 +231,14 @@ def _grid(
     exponents = np.geomspace(0.08, 2.5, 10)
     lengths = np.geomspace(first / 2, 8 * last, 10)
     halves = np.geomspace(first / 2, 8 * last, 8)
+    # A steep curve a third too early fits as badly as none, so these stand closer together.
+    takeoffs = np.geomspace(first / 2, 8 * last, 24)
     blocks = [
         (0, 0.0, exponents, (1.0,), (0.0,)),
         (1, 0.0, lengths, (1.0,), (0.0,)),
         *((1, math.log(DECLINE_WEIGHT), lengths[::2], (1.0,), (slope,)) for slope in DECLINES),
         (2, 0.0, halves, (0.7, 1.2), (0.0,)),
-        (2, 0.0, halves, (2.5, 5.0), (0.0,)),
+        (2, 0.0, takeoffs, (2.5, 3.5, 5.0), (0.0,)),
     ]
     columns: list[FloatArray] = []
     for shape, log_weight, rates, powers, declines in blocks:

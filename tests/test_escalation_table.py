@@ -143,7 +143,7 @@ def few_cases():
 
 
 def rows_fall_short():
-    document = with_pilot(200, 245, 290, 335)
+    document = with_pilot(200, 246, 295, 340)
     document["readiness"]["rows"] = 800
     return document
 

@@ -44,6 +44,18 @@ def test_a_rising_curve_is_expected_to_rise_with_more_doubt_further_out():
     assert posterior.rows_to_reach(0.99) is None
 
 
+@pytest.mark.parametrize("takeoff", [120, 160, 200, 240, 300, 360, 430, 520])
+def test_a_curve_is_followed_wherever_it_takes_off(takeoff):
+    def steep(n):
+        return 0.88 / (1 + (takeoff / n) ** 3.5)
+
+    sizes = (40, 80, 160, 320, 754)
+    points = [Point(rows=n, passed=(steep(n) * 166,), cases=166) for n in sizes]
+    expected = fit(points).predict(754)
+    assert expected.median == pytest.approx(steep(754), abs=0.05)
+    assert expected.low < steep(754) < expected.high
+
+
 def test_nothing_is_said_beyond_four_times_the_largest_size():
     posterior = fit(pilot(saturated))
     posterior.predict(3200)
