@@ -20,11 +20,11 @@ DESKS = [
 ]
 
 
-@pytest.mark.gate(at_least=0.40)
+@pytest.mark.gate(at_least=0.50)
 def test_right_label(case, output):
     assert output.text.strip() == case.expected_output
 
 
-@pytest.mark.gate(at_least=0.45)
+@pytest.mark.gate(at_least=0.75)
 def test_known_label(output):
     one_of(output.text.strip(), DESKS)
