@@ -14,13 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 
 from training import formats, handbooks, queues, reading, values
 
-FACTS = [
-    fact
-    for test in (False, True)
-    for book in handbooks.books(test)
-    for facts in book.values()
-    for fact in facts
-]
+FACTS = [*handbooks.facts(False), *handbooks.facts(True)]
 ORGANISATIONS = [org for test in (False, True) for org in queues.organisations(test)]
 
 
@@ -89,7 +83,7 @@ def test_letters_are_sorted_by_the_section_they_are_about_and_by_what_they_are_a
 
 
 def test_no_training_text_holds_a_question_or_a_message_of_the_test_side() -> None:
-    asked = {q for book in handbooks.books(True) for f in book.values() for x in f for q in x.asked}
+    asked = {q for fact in handbooks.facts(True) for q in fact.asked}
     sent = {message for org in queues.organisations(True) for d in org for message in d.messages}
     assert len(asked) > 300
     assert len(sent) > 150
