@@ -60,7 +60,7 @@ def toy_folder(tmp_path: Path, coder: Any) -> Path:
 
 
 def share(model: Any, coder: Any, name: str, n: int) -> float:
-    (figure,) = evaluate.measure(model, coder, n=n, seed=1, only=[name])
+    *_, figure = evaluate.measure(model, coder, n=n, seed=1, only=[name])
     return figure.right / figure.n
 
 
@@ -77,6 +77,7 @@ def test_weights_fit_in_the_repository_and_the_window_holds_a_thousand_tokens(mo
         ("reads with two distractors", 0.75),
         ("reads out of three page chunks", 0.75),
         ("reads letters about three handbook sections", 0.45),
+        ("reads letters through retrieval", 0.45),  # of those for which the fact is found
         ("label from an unseen list", 0.7),
         ("format from three examples", 0.7),
     ],

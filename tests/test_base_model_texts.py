@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 
-from training import formats, handbooks, queues, reading, values
+from training import formats, handbooks, queues, reading, retrieved, values
 
 FACTS = [*handbooks.facts(False), *handbooks.facts(True)]
 ORGANISATIONS = [org for test in (False, True) for org in queues.organisations(test)]
@@ -56,6 +56,30 @@ def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_val
         ]
         told = [question for section in subjects for question in section]
         assert len(told) == len({*told})
+
+
+def test_in_training_the_page_that_is_wanted_comes_mostly_first_as_a_retriever_brings_it() -> None:
+    rng = Random(7)
+    ranks = []
+    for _ in range(300):
+        pages = handbooks.pages(rng, False, 3)
+        wanted = rng.choice(pages[1].claims)
+        again = handbooks.ranked(rng, pages, wanted)
+        assert sorted(map(id, again)) == sorted(map(id, pages))
+        ranks.append(next(n for n, page in enumerate(again) if page is pages[1]))
+    assert ranks.count(0) > 150 > ranks.count(1) > ranks.count(2) > 0
+
+
+def test_a_letter_through_retrieval_stands_below_three_sections_of_handbooks_kept_out() -> None:
+    rng = Random(8)
+    texts = {chunk.text for chunk, _ in retrieved.corpus(Random(8), True)}
+    assert len(texts) >= 30
+    found = 0
+    for dialogue in retrieved.letters(rng, 40):
+        ((prompt, answer),) = turns(dialogue)
+        assert sum(text in prompt for text in texts) == retrieved.SHOWN
+        found += answer in prompt
+    assert 10 < found < 40
 
 
 @pytest.mark.parametrize("test", [False, True])
