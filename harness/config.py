@@ -206,12 +206,17 @@ def _system(
     return SystemSpec(
         name=name,
         kind=kind,
-        rung=cast(Rung, entry.get("rung") or DEFAULT_RUNG.get(kind, "prompt")),
+        rung=cast(Rung, entry.get("rung") or _rung(entry)),
         folder=file.parent,
         model=models.get(model_name) if model_name is not None else None,
         options=options,
         encoder=encoder,
     )
+
+
+def _rung(entry: Mapping[str, Any]) -> Rung:
+    """Where a system stands that does not say; what is trained by a recipe was tuned."""
+    return "fine_tuned" if "recipe" in entry else DEFAULT_RUNG.get(entry["kind"], "prompt")
 
 
 def _suite(entry: Mapping[str, Any] | None) -> SuiteConfig:

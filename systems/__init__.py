@@ -35,6 +35,9 @@ KINDS: dict[str, Kind] = {
     "classical": Kind(target="systems.classical:ClassicalSystem", version="1", extra="local"),
 }
 
+# A rag system with a recipe of its own.
+TUNED_RAG = Kind(target="systems.tuned_rag:TunedRagSystem", version="1", extra="train")
+
 # The module that answers for each kind of model, and the extra that it needs.
 BACKENDS: dict[str, tuple[str, str]] = {
     "transformers": ("systems.local:LocalBackend", "local"),
@@ -50,7 +53,8 @@ def kind_of(spec: SystemSpec) -> Kind:
             key=f"systems.{spec.name}.kind",
             hint=nearest(spec.kind, KINDS),
         )
-    return KINDS[spec.kind]
+    tuned = spec.kind == "rag" and "recipe" in spec.options
+    return TUNED_RAG if tuned else KINDS[spec.kind]
 
 
 def resolve(target: str, *, feature: str, extra: str | None) -> object:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.types import Case, CaseInput, Message
+from harness.types import Case, CaseInput, Message, Passage
 from systems.backend import Request
 from systems.prompt import PromptSystem
 from systems.template import RenderError
@@ -27,6 +27,7 @@ class Asked:
     request: Request
     input: CaseInput | None = None
     not_compared: str | None = None  # why the row's own prompt stands in for what would be sent
+    passages: tuple[Passage, ...] = ()  # what was retrieved for the input
     guessed: bool = False  # the input is the user's text, and what it gives is not the row's prompt
 
 
@@ -36,8 +37,8 @@ class AskedPrompts:
     def __init__(self, prompts: PromptSystem) -> None:
         self.prompts = prompts
 
-    def of_input(self, value: CaseInput) -> Asked:
-        """What is sent for an input.
+    def of_input(self, value: CaseInput, passages: Sequence[Passage] | None = None) -> Asked:
+        """What is sent for an input, with what was retrieved for it, else with what is retrieved now.
 
         Raises
         ------
@@ -45,12 +46,14 @@ class AskedPrompts:
             When the prompt cannot be made for it.
         """
         case = Case(id="row", input=value)
-        messages = self.prompts.render(case)
+        if passages is None:
+            (passages,) = self.prompts.retrieve([case])
+        messages = self.prompts.render(case, passages)
         toolbox = self.prompts.toolbox
         tools = () if toolbox is None else tuple(toolbox.schemas(case))
         request = Request(messages=messages, tools=tools)
         chain = CHAIN if self.prompts.chain is not None else None
-        return Asked(request=request, input=value, not_compared=chain)
+        return Asked(request=request, input=value, not_compared=chain, passages=tuple(passages))
 
     def of_prompt(self, messages: Sequence[Message]) -> Asked:
         """What is sent for the input that a row's own prompt was made of, where it can be found."""
@@ -66,8 +69,7 @@ class AskedPrompts:
                 return self.of_input(value)
         for value in guesses:
             if _shows(self._rendered(value), _lone_text(messages)):
-                asked = self.of_input(value)
-                return Asked(request=asked.request, input=value, guessed=True)
+                return replace(self.of_input(value), guessed=True)
         return self._own(messages, NO_INPUT)
 
     def _own(self, messages: Sequence[Message], reason: str) -> Asked:

@@ -57,12 +57,12 @@ class ConstantPrompt:
         source = compact_prompt(template.source, template.environment)
         if source is None:
             return None
-        shorter = PromptSystem(self.prompts.spec)
+        shorter = type(self.prompts)(self.prompts.spec)
         try:
             shorter.template = template.with_source(source)
             asked = AskedPrompts(shorter)
             made = [
-                (row, asked.of_input(row.asked.input).request.messages)
+                (row, asked.of_input(row.asked.input, row.asked.passages).request.messages)
                 for row in self.rows
                 if row.asked.input is not None
             ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.types import Case, Output
+from harness.types import Case, Output, Passage
 from systems.asked_prompts import Asked, AskedPrompts
 from systems.fingerprint import is_local
 from systems.local import LocalBackend
@@ -73,7 +73,8 @@ class FineTunedSystem(PromptSystem):
         if sample.get("input") is None:
             return prompts.of_prompt(sample["messages"])
         try:
-            return prompts.of_input(sample["input"])
+            shown = [Passage(**passage) for passage in sample.get("passages", ())]
+            return prompts.of_input(sample["input"], shown)
         except RenderError as error:
             raise ConfigError(
                 f"template parity (prompt): what it was trained on cannot be asked any more: {error}",

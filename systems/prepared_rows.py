@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.types import Message
+from harness.types import Case, Message, Passage
 from systems.asked_prompts import Asked, AskedPrompts
 from systems.prompt import PromptSystem
 from systems.recipe import Recipe
@@ -47,14 +47,24 @@ class RowPreparer:
         ConfigError
             At the first row that lacks something or cannot be rendered.
         """
-        return [self._prepared(row, number) for number, row in enumerate(rows, 1)]
+        rows = list(rows)
+        found = self._retrieved(rows)
+        return [self._prepared(row, n, found.get(n, ())) for n, row in enumerate(rows, 1)]
 
-    def _prepared(self, row: Mapping[str, Any], number: int) -> PreparedRow:
+    def _retrieved(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, tuple[Passage, ...]]:
+        """What is retrieved for each row's input, by the row's number: all at once."""
+        asked = {n: row["input"] for n, row in enumerate(rows, 1) if row.get("input") is not None}
+        cases = [Case(id=str(n), input=value) for n, value in asked.items()]
+        return dict(zip(asked, self.prompts.retrieve(cases), strict=True))
+
+    def _prepared(
+        self, row: Mapping[str, Any], number: int, passages: Sequence[Passage]
+    ) -> PreparedRow:
         full = {**row, "completion": row.get("completion", row.get("expected_output"))}
         missing = [name for name in self.answers if full.get(name) is None]
         if missing or (row.get("prompt") is None and row.get("input") is None):
             raise self._wrong(number, f"has no '{missing[0] if missing else 'prompt'}'")
-        asked = self._asked(row, number)
+        asked = self._asked(row, number, passages)
         prompt = [dict(message) for message in asked.request.messages]
         tools: Any = list(asked.request.tools)
         if row.get("prompt") is not None:
@@ -73,11 +83,11 @@ class RowPreparer:
             example["tools"] = tools if isinstance(tools, str) else json.dumps(tools)
         return PreparedRow(number=number, row=row, example=example, asked=asked)
 
-    def _asked(self, row: Mapping[str, Any], number: int) -> Asked:
+    def _asked(self, row: Mapping[str, Any], number: int, passages: Sequence[Passage]) -> Asked:
         if row.get("input") is None:
             return self.asked.of_prompt(self._messages(row["prompt"], "user", number))
         try:
-            return self.asked.of_input(row["input"])
+            return self.asked.of_input(row["input"], passages)
         except RenderError as error:
             raise self._wrong(number, f"cannot be rendered: {error}") from error
 

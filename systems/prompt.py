@@ -57,8 +57,15 @@ class PromptSystem:
             if part is not None:
                 part.check()
 
-    def render(self, case: Case) -> list[Message]:
+    def render(self, case: Case, passages: Sequence[Passage] | None = None) -> list[Message]:
         """The chat messages that this system would first send for a case.
+
+        Parameters
+        ----------
+        case
+            The case.
+        passages
+            What was retrieved for it; absent, it is retrieved now.
 
         Raises
         ------
@@ -68,7 +75,11 @@ class PromptSystem:
         self._check_defined([case])
         if error := self._unanswerable(case):
             raise RenderError(error)
-        return self._messages(self._drafts([case])[0])
+        return self._messages(self._drafts([case], None if passages is None else [passages])[0])
+
+    def retrieve(self, cases: Sequence[Case]) -> list[tuple[Passage, ...]]:
+        """The passages of each case's prompt: none, without a retriever."""
+        return [()] * len(cases)
 
     def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
         """Yield the model's answer to each case, as it comes."""
@@ -192,10 +203,6 @@ class PromptSystem:
         dialogue.go_on(completion.calls, calls)
         return None
 
-    def _passages(self, cases: Sequence[Case]) -> list[tuple[Passage, ...]]:
-        """The passages of each case's prompt: none, without a retriever."""
-        return [()] * len(cases)
-
     def _unanswerable(self, case: Case) -> str | None:
         """Say why a case cannot be asked, or None where it can."""
         return None if self.toolbox is None else self.toolbox.fault(case)
@@ -203,11 +210,14 @@ class PromptSystem:
     def _unanswered(self, case: Case, epoch: int, error: str) -> Output:
         return Output(case_id=case.id, epoch=epoch, text="", error=error)
 
-    def _drafts(self, cases: Sequence[Case]) -> list[Draft]:
+    def _drafts(
+        self, cases: Sequence[Case], retrieved: Sequence[Sequence[Passage]] | None = None
+    ) -> list[Draft]:
         examples = self.chooser.choose(cases) if self.chooser else [[] for _ in cases]
+        found = self.retrieve(cases) if retrieved is None else retrieved
         return [
-            Draft(case=case, passages=passages, variables=self._variables(case, chosen, passages))
-            for case, chosen, passages in zip(cases, examples, self._passages(cases), strict=True)
+            Draft(case=case, passages=tuple(shown), variables=self._variables(case, chosen, shown))
+            for case, chosen, shown in zip(cases, examples, found, strict=True)
         ]
 
     def _variables(

@@ -64,7 +64,7 @@ class RagSystem(PromptSystem):
 
     def retrieve(self, cases: Sequence[Case]) -> list[tuple[Passage, ...]]:
         """The passages of each case, best first."""
-        if self.method == "none":
+        if self.method == "none" or not cases:
             return [()] * len(cases)
         if self.method == "oracle":
             return [self._gold(case) for case in cases]
@@ -75,9 +75,6 @@ class RagSystem(PromptSystem):
         queries = [query_text(case.input, field) for case in cases]
         rankings = self.retriever.rank(queries, self.settings.get("k", DEFAULT_K))
         return [passages_of(ranking, self.chunks) for ranking in rankings]
-
-    def _passages(self, cases: Sequence[Case]) -> list[tuple[Passage, ...]]:
-        return self.retrieve(cases)
 
     def _unanswerable(self, case: Case) -> str | None:
         if self.method == "oracle":

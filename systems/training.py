@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import trl
 from datasets import Dataset, disable_progress_bars
 from transformers import BitsAndBytesConfig, PrinterCallback, TrainerCallback, set_seed
 
+import systems
 from harness.errors import ConfigError, RungError, SystemFailure
 from harness.types import CaseInput, SystemSpec
 from systems.answers import describe
@@ -108,7 +109,7 @@ class SystemTrainer:
         self.spec = replace(spec, options=options)
         self.recipe = recipe or read_recipe(spec)
         self.on_log: OnLog = on_log or (lambda entry: None)
-        self.prompts = PromptSystem(self.spec)
+        self.prompts = cast("PromptSystem", systems.load(self.spec))
         self.preparer = RowPreparer(self.prompts, self.recipe)
         # A backend of its own: training writes into the weights.
         self.backend = LocalBackend(BackendSpec.of(self.spec))

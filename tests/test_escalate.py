@@ -274,6 +274,25 @@ class TestFolder:
         assert spec["model"]["source"] == "../../out/sft"
         assert "adapter" not in spec["options"]
 
+    def test_rows_of_a_rag_system_bring_their_passages_and_it_is_judged_with_its_own(
+        self, project, monkeypatch
+    ):
+        document = yaml.safe_load((project.folder / "rung.yaml").read_text())
+        document["systems"]["lora"] |= {"kind": "rag", "corpus": "notes", "retriever": "bm25"}
+        (project.folder / "rung.yaml").write_text(yaml.safe_dump(document))
+        (project.folder / "notes").mkdir()
+        (project.folder / "notes/red.txt").write_text("A red hat is sold in three sizes.")
+        (project.folder / "p.j2").write_text("{{ passages[0].text }} Say the color: {{ input }}")
+        escalate(project, monkeypatch, "query", "--anyway")
+        folder = project.root / "jobs/query"
+        rows = [json.loads(row) for row in (folder / "data/sft.jsonl").read_text().splitlines()]
+        asked = [row["prompt"][0]["content"] for row in rows if row["input"].startswith("a red")]
+        assert len(asked) == 2
+        assert all(prompt.startswith("A red hat is sold in three sizes. Say") for prompt in asked)
+        (spec,) = json.loads((folder / "judged.json").read_text())["suites"]["query"]
+        assert (spec["kind"], spec["options"]["corpus"]) == ("rag", "notes")
+        assert (folder / "project/evals/notes/red.txt").is_file()
+
     def test_a_model_that_needs_several_gpus_is_split_over_them(self, project, job, tmp_path):
         needs = {
             "tuning": "lora", "gpu": "h100-80gb", "gpus": 4, "hours": 9.0, "gpu_hours": 36.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -22,6 +22,7 @@ from harness.escalation.verdict import hardware
 from harness.pilot.variants import general_of
 from harness.store import read_document
 from harness.types import Case, ModelSpec, SystemSpec, Verdict
+from systems import resolve
 from systems.fingerprint import base_identity
 from systems.prompt import PromptSystem
 from systems.recipe import read_recipe
@@ -117,9 +118,10 @@ def _job(
 ) -> Job:
     recipe = read_recipe(spec)
     rows = without_test(_clean_rows(workspace, subject, recipe.data), recipe)
+    prompts = _prompts(spec)
     by_stage: dict[str, Sequence[Mapping[str, Any]]] = {
-        "sft": [_sft(spec, row) for row in rows if _answer(row) is not None],
-        "dpo": [_dpo(spec, row) for row in [*rows, *_pairs(pairs)] if "rejected" in row],
+        "sft": [_sft(prompts, row) for row in rows if _answer(row) is not None],
+        "dpo": [_dpo(prompts, row) for row in [*rows, *_pairs(pairs)] if "rejected" in row],
     }
     total = len(read_objects(recipe.data, key="data"))
     method = method or ("both" if by_stage["sft"] and by_stage["dpo"] else recipe.method)
@@ -173,25 +175,33 @@ def _answer(row: Mapping[str, Any]) -> Any:
     return next((row[k] for k in ("completion", "expected_output") if row.get(k) is not None), None)
 
 
-def _sft(spec: SystemSpec, row: Mapping[str, Any]) -> dict[str, Any]:
+def _prompts(spec: SystemSpec) -> PromptSystem:
+    """What renders the rows; it trains nothing here, so the libraries of training need not be there."""
+    if spec.kind != "rag":
+        return PromptSystem(spec)
+    rag: Any = resolve("systems.rag:RagSystem", feature=f"system '{spec.name}'", extra="local")
+    return cast("PromptSystem", rag(spec))
+
+
+def _sft(prompts: PromptSystem, row: Mapping[str, Any]) -> dict[str, Any]:
     """A row in TRL's conversational form, its prompt as inference renders it."""
     found = {
-        "prompt": _prompt(spec, row),
+        "prompt": _prompt(prompts, row),
         "completion": _messages(_answer(row), "assistant"),
     }
     return found | ({"input": row["input"]} if row.get("input") is not None else {})
 
 
-def _dpo(spec: SystemSpec, row: Mapping[str, Any]) -> dict[str, Any]:
+def _dpo(prompts: PromptSystem, row: Mapping[str, Any]) -> dict[str, Any]:
     answers = {name: _messages(row[name], "assistant") for name in ("chosen", "rejected")}
-    return {"prompt": _prompt(spec, row), **answers}
+    return {"prompt": _prompt(prompts, row), **answers}
 
 
-def _prompt(spec: SystemSpec, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _prompt(prompts: PromptSystem, row: Mapping[str, Any]) -> list[dict[str, Any]]:
     if row.get("prompt") is not None:
         return _messages(row["prompt"], "user")
     case = Case(id="row", input=row["input"])
-    return [dict(message) for message in PromptSystem(spec).render(case)]
+    return [dict(message) for message in prompts.render(case)]
 
 
 def _messages(value: Any, role: str) -> list[dict[str, Any]]:

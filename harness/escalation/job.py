@@ -160,7 +160,7 @@ def _judged(job: Job, spec: SystemSpec, out: str) -> SystemSpec:
         model = replace(model, source=f"../../{out}")
     return SystemSpec(
         name=spec.name,
-        kind="fine_tuned",
+        kind="rag" if spec.kind == "rag" else "fine_tuned",
         rung="fine_tuned",
         folder=Path("project/evals"),
         model=model,

@@ -30,7 +30,8 @@ def hosted(spec: SystemSpec) -> bool | None:
 def training_rows(spec: SystemSpec) -> int | None:
     """The rows that a tuned system was trained on; None for one that was trained elsewhere."""
     adapter = spec.options.get("adapter")
-    if spec.kind != "fine_tuned" or not isinstance(adapter, str):
+    trained = spec.kind == "fine_tuned" or "recipe" in spec.options
+    if not trained or not isinstance(adapter, str):
         return None
     try:
         record = json.loads((spec.path(adapter) / TRAINING_RECORD).read_text("utf-8"))
