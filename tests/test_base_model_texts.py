@@ -58,18 +58,6 @@ def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_val
         assert len(told) == len({*told})
 
 
-def test_in_training_the_page_that_is_wanted_comes_mostly_first_as_a_retriever_brings_it() -> None:
-    rng = Random(7)
-    ranks = []
-    for _ in range(300):
-        pages = handbooks.pages(rng, False, 3)
-        wanted = rng.choice(pages[1].claims)
-        again = handbooks.ranked(rng, pages, wanted)
-        assert sorted(map(id, again)) == sorted(map(id, pages))
-        ranks.append(next(n for n, page in enumerate(again) if page is pages[1]))
-    assert ranks.count(0) > 150 > ranks.count(1) > ranks.count(2) > 0
-
-
 def test_a_letter_through_retrieval_stands_below_three_sections_of_handbooks_kept_out() -> None:
     rng = Random(8)
     texts = {chunk.text for chunk, _ in retrieved.corpus(Random(8), True)}
