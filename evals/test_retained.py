@@ -2,10 +2,16 @@
 
 import pytest
 
-# zero-shot is the base as it is; the two tuned systems ask the same of the base with their adapter.
+# zero-shot is the base as it is; the tuned systems ask the same of the base with their adapter.
 pytestmark = pytest.mark.suite(
     cases="retained.jsonl",
-    systems=["zero-shot", "retained-few-shot", "query-lora", "support-closed-book-lora"],
+    systems=[
+        "zero-shot",
+        "retained-few-shot",
+        "query-lora",
+        "support-closed-book-lora",
+        "rag-tuned",
+    ],
 )
 
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.suite(
         "rag-oracle",
         "support-closed-book-lora",
         "rag-lora",
+        "rag-tuned",
     ],
 )
 

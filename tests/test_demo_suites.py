@@ -192,7 +192,7 @@ def test_the_committed_suites_are_what_the_parts_give_and_as_locked():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("system", ["query-lora", "support-closed-book-lora"])
+@pytest.mark.parametrize("system", ["query-lora", "support-closed-book-lora", "rag-tuned"])
 def test_the_committed_adapters_fit_the_base_and_their_recipes(system: str) -> None:
     spec = load_project(EVALS / "rung.yaml").systems[system]
     require_adapter(spec)
