@@ -137,9 +137,15 @@ def tuned(project: SampleProject) -> SampleProject:
         "adapter": "ad",
         "decoding": {"max_tokens": 2},
     }
-    config = {"models": {"base": {"transformers": chat_model()}}, "systems": {"raft": system}}
+    bare = {key: system[key] for key in ("model", "decoding")} | {"kind": "prompt"}
+    suite = {"champion": "plain", "target": 0.8, "training": "train.jsonl"}
+    config = {
+        "models": {"base": {"transformers": chat_model()}},
+        "systems": {"raft": system, "plain": bare},
+        "suites": {"toy": suite},
+    }
     project.write("evals/rung.yaml", json.dumps(config))
-    mark = 'import pytest\n\npytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["raft"])\n'
+    mark = 'import pytest\n\npytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["plain", "raft"])\n'
     project.write("evals/toy.jsonl", jsonl([{"id": "a", "input": "the crate that is red"}]))
     project.write("evals/test_toy.py", f"{mark}\n\ndef test_x(output): assert output.text\n")
     return project
@@ -153,5 +159,21 @@ def test_from_the_command_line_it_is_checked_trained_and_judged_on_the_fine_tune
     checked.stdout.fnmatch_lines(["raft: 16 rows, the same tokens in training and inference"])
     assert tuned.rung("train", "raft").ret == 0
     assert tuned.run().ret == 0
-    (system,) = tuned.document()["systems"]
-    assert (system["name"], system["rung"]) == ("raft", "fine_tuned")
+    rungs = {system["name"]: system["rung"] for system in tuned.document()["systems"]}
+    assert rungs == {"plain": "prompt", "raft": "fine_tuned"}
+
+
+def test_a_pilot_of_it_is_judged_with_what_the_retriever_brings(tuned: SampleProject) -> None:
+    suite = tuned.evals / "test_toy.py"
+    suite.write_text(suite.read_text().replace('"plain", "raft"', '"plain"'))  # not trained yet
+    done = tuned.rung("pilot", "raft", "--sizes", "4,8", "--seeds", "1", "--shots", "")
+    assert done.ret == 0, done.stderr.str()
+    points = json.loads((tuned.evals / "pilots/toy.json").read_text())["evidence"]["pilot"][
+        "points"
+    ]
+    assert [(point["rows"], point["cases"]) for point in points] == [(4, 1), (8, 1)]
+    records = list((tuned.evals.parent / ".rung/pilot").rglob("rung.json"))
+    assert len(records) >= 2
+    for trained in records:
+        (first, *_) = json.loads(trained.read_text())["samples"]
+        assert first["messages"][0]["content"].startswith(first["passages"][0]["text"])
