@@ -96,7 +96,8 @@ def query_text(value: CaseInput, field: str | None = None) -> str:
         if field is not None and field in value:
             return as_text(value[field])
         return "\n".join(as_text(part) for part in value.values())
-    return _last_of_user(value)
+    messages = _messages(value)
+    return as_text(value) if messages is None else _last_of_user(messages)
 
 
 def asked_texts(value: CaseInput) -> frozenset[str]:
@@ -109,10 +110,11 @@ def asked_texts(value: CaseInput) -> frozenset[str]:
     elif isinstance(value, Mapping):
         fields = [as_text(part) for part in value.values()]
         layouts = [fields, sorted(fields)]
+    elif (messages := _messages(value)) is not None:
+        said = [message for message in messages if message.get("role") != "system"]
+        layouts = [[as_text(message.get("content") or "") for message in said]]
     else:
-        layouts = [
-            [as_text(said.get("content") or "") for said in value if said.get("role") != "system"]
-        ]
+        layouts = [[as_text(value)]]
     texts = (" ".join(" ".join(parts).casefold().split()) for parts in layouts)
     return frozenset(text for text in texts if text)
 
@@ -121,6 +123,14 @@ def texts_of_row(row: Mapping[str, Any]) -> frozenset[str]:
     """What a training row asks, by its input and by its prompt."""
     values = (row.get("input"), row.get("prompt"))
     return frozenset().union(*(asked_texts(value) for value in values if value is not None))
+
+
+def _messages(value: Any) -> list[Mapping[str, Any]] | None:
+    """Chat messages; None for what else a row of JSON may hold, which templates write as it is."""
+    if not isinstance(value, list | tuple):
+        return None
+    found = [said for said in value if isinstance(said, Mapping)]
+    return found if len(found) == len(value) else None
 
 
 def _last_of_user(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -64,3 +64,25 @@ def test_a_case_that_is_a_chat_is_found_among_the_rows(tuned: SampleProject) -> 
     result = tuned.rung("train", "tuned")
     assert result.ret == 2
     result.stderr.fnmatch_lines(["rung: *train.jsonl:10: 1 rows are cases of an eval suite*"])
+
+
+@pytest.mark.parametrize("value", [7, ["a", 7]], ids=str)
+def test_an_input_that_is_no_text_is_trained_on_as_the_prompt_writes_it(
+    tuned: SampleProject, value: object
+) -> None:
+    system = {"kind": "fine_tuned", "model": "base", "prompt": "p.j2", "recipe": "recipe.yaml"}
+    config = {
+        "models": {"base": {"transformers": chat_model()}},
+        "systems": {"tuned": {**system, "adapter": "ad"}},
+    }
+    tuned.write("evals/p.j2", "Say {{ input }}")
+    tuned.write("evals/rung.yaml", json.dumps(config))
+    rows = [{"input": value, "expected_output": "an answer"}] * 9
+    tuned.write("evals/train.jsonl", jsonl(rows))
+    tuned.write(
+        "evals/recipe.yaml", RECIPE.format(rate="2e-4", epochs=1).replace("test: 0.2\n", "")
+    )
+    result = tuned.rung("train", "tuned")
+    assert result.ret == 0, result.stderr.str()
+    (sample, *_) = json.loads((tuned.evals / "ad/rung.json").read_text())["samples"]
+    assert sample["messages"][0]["content"] == f"Say {value}"

@@ -105,6 +105,12 @@ def test_rows_whose_own_prompts_lack_the_passages_are_refused(tmp_path):
     assert "row 1" in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [7, ["red", 7], {"box": 7}], ids=str)
+def test_a_row_whose_input_is_no_text_is_searched_with_as_the_template_writes_it(tmp_path, value):
+    rows = [{"input": value, "expected_output": "red"}]
+    assert template_parity(rag_of(tmp_path, rows))["compared"] == 1
+
+
 def test_a_retriever_that_needs_gold_passages_is_told_before_training(tmp_path):
     with pytest.raises(ConfigError, match=r"row 1 cannot be rendered: .*gold passages"):
         train(rag_of(tmp_path, retriever="oracle"), tmp_path / "adapter", seed=1)
