@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from harness.types import Message, ModelSpec, Prompt, SystemSpec, Usage
 from systems import BACKENDS, resolve
-from systems.training_record import holds_weights
+from systems.adapter_folder import holds_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

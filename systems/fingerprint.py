@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import ConfigError
 from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
+from systems.adapter_folder import no_adapter
 from systems.corpus import SUFFIXES
 
 # Options that change how fast or how patiently a system answers, never what.
@@ -164,6 +165,8 @@ def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
             continue
         if name in ("prompt", "steps"):
             parts.update(_prompt_parts(spec, name, value, hasher))
+        elif name == "adapter" and not spec.path(value).exists():
+            raise no_adapter(spec)
         elif name in FILE_OPTIONS or (name == "json_schema" and isinstance(value, str)):
             kept = KEPT.get(name, _is_source)
             parts[name] = hasher.tree([spec.path(value)], key=key, kept=kept)

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import ConfigError
 from harness.types import SystemSpec
+from systems.adapter_folder import holds_weights, no_adapter, trained_as
 from systems.fingerprint import base_identity
 
 RECORD = "rung.json"
@@ -22,15 +23,6 @@ def read_record(adapter: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def holds_weights(folder: Path) -> bool:
-    """Whether training left a whole model in a folder, rather than an adapter for one."""
-    return (
-        (folder / "config.json").is_file()
-        and not (folder / "adapter_config.json").exists()
-        and any(folder.glob("*.safetensors"))
-    )
-
-
 def require_adapter(spec: SystemSpec) -> None:
     """Refuse an adapter (or a model in its place) that is not there, or was trained on another base.
 
@@ -42,25 +34,15 @@ def require_adapter(spec: SystemSpec) -> None:
     adapter = spec.options.get("adapter")
     if adapter is None:
         return
-    key, folder = f"systems.{spec.name}.adapter", spec.path(adapter)
+    folder = spec.path(adapter)
     if not (folder / "adapter_config.json").is_file() and not holds_weights(folder):
-        raise ConfigError(
-            "there is no adapter here",
-            file=folder,
-            key=key,
-            hint=f"`rung train {spec.name}` makes one, where the system names a recipe.",
-        )
+        raise no_adapter(spec)
     base = read_record(folder).get("base")
     if base is not None and base != (found := base_identity(spec)):
         raise ConfigError(
             f"the {'model' if holds_weights(folder) else 'adapter'} is stale: "
             f"it was trained on another base model ({base[:19]}, not {found[:19]})",
             file=folder,
-            key=key,
-            hint=f"`rung train {_trained_as(spec)}` trains it on this one.",
+            key=f"systems.{spec.name}.adapter",
+            hint=f"`rung train {trained_as(spec)}` trains it on this one.",
         )
-
-
-def _trained_as(spec: SystemSpec) -> str:
-    """The system that makes the adapter: itself, or the one that the folder is named after."""
-    return spec.name if "recipe" in spec.options else Path(str(spec.options["adapter"])).name

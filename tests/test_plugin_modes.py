@@ -154,6 +154,17 @@ def test_narrowing_narrows_the_batch(project: SampleProject) -> None:
     assert calls(project) == ["question c2", "question c3"]
 
 
+def test_a_system_that_is_left_out_need_not_be_there(project: SampleProject, answers) -> None:
+    project.suite(RIGHT, systems={"a": answers(cases=2), "later": answers(cases=2)})
+    (project.evals / "outputs/later.jsonl").unlink()
+    result = project.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*later.jsonl: systems.later.outputs: cannot be read*"])
+    project.run("--system", "a").assert_outcomes(passed=3)  # two cases, a gate
+    (row,) = project.document()["systems"]
+    assert row["name"] == "a"
+
+
 def test_collecting_imports_nothing_heavy(project: SampleProject, answers) -> None:
     project.suite(
         RIGHT.replace("assert", "contains(output.text, 'e')\n    assert"),

@@ -29,7 +29,15 @@ WRONG = {
         {"kind": "fine_tuned", "recipe": "recipe.yaml", "adapter": "stale"},
         ["*systems.wrong.adapter: the adapter is stale*another base model*", "*rung train wrong*"],
     ),
-    "the same adapter under RAG": (
+    "an adapter that is not trained yet": (
+        {"kind": "fine_tuned", "recipe": "recipe.yaml", "adapter": "adapters/new"},
+        ["*new: systems.wrong.adapter: there is no adapter here yet*", "*`rung train wrong` makes it. *"],
+    ),
+    "another system's adapter, not trained yet": (
+        {"kind": "rag", "retriever": "bm25", "corpus": "good", "adapter": "adapters/reader"},
+        ["*no adapter here yet*", "*`rung train reader` makes it, where that system has a recipe. *"],
+    ),
+    "an adapter of another base under RAG": (
         {"kind": "rag", "retriever": "bm25", "corpus": "good", "adapter": "stale"},
         ["*systems.wrong.adapter: the adapter is stale*another base model*", "*rung train stale*"],
     ),

@@ -21,6 +21,7 @@ systems:
   a: {kind: recorded, outputs: outputs/a.jsonl, rung: prompt}
   b: {kind: recorded, outputs: outputs/b.jsonl, rung: prompt}
   skilled: {kind: recorded, outputs: outputs/a.jsonl, rung: prompt}
+  later: {kind: recorded, outputs: outputs/not_there_yet.jsonl, rung: fine_tuned}
   judge: {kind: python, callable: 'judging:judge'}
 suites:
   toy: {champion: a, target: 0.9, decides: [right], retained: skills}
@@ -150,6 +151,7 @@ STILL_HOLD = {
     "the floor of a gate": ("test_toy.py", "at_least=0.05", "at_least=0.1"),
     "a comment": ("test_toy.py", "import pytest\n", "import pytest  # as usual\n"),
     "one more system": ("test_toy.py", '"b"]', '"b", "skilled"]'),
+    "one more system, to be tuned": ("test_toy.py", '"b"]', '"b", "later"]'),
     "a system that nobody asks": ("rung.yaml", "  judge:", "  c: {kind: python, callable: 'x:y'}\n  judge:"),
 }  # fmt: skip
 
@@ -168,6 +170,11 @@ def test_a_verdict_names_what_was_edited_since(root, what) -> None:
 def test_an_edit_that_changes_no_verdict_leaves_it_standing(root, what) -> None:
     edit(root, *STILL_HOLD[what])
     assert said()["stale"] is None
+
+
+def test_a_system_whose_file_is_gone_is_named(root) -> None:
+    (root / "evals/outputs/b.jsonl").unlink()
+    assert "changed since are system b;" in said()["stale"]
 
 
 def test_a_run_of_one_suite_does_not_stand_on_skills_that_it_did_not_ask(root) -> None:

@@ -20,7 +20,7 @@ from harness.escalation.outlook_words import change_lines, cost_words, expected_
 from harness.escalation.words import chance
 from harness.run import Suite
 from harness.store import Document, read_document
-from harness.types import Verdict
+from harness.types import Fingerprint, SystemSpec, Verdict
 
 
 @click.command(short_help="Which rung each suite justifies.")
@@ -115,23 +115,30 @@ def stale_notes(
 
 def _as_of_today(document: Document, suites: list[Suite], workspace: Workspace) -> Document:
     """What a run would say now of all that a verdict on the first of these suites stands on."""
-    from systems.fingerprint import fingerprint
-
     memo = workspace.state.hashes
     before = {row["name"]: row for row in document["suites"]}
     specs = {spec.name: spec for spec in suites[0].systems}
-    # Of the general skills only the champion: the adapters of other suites may not be there.
+    # Of the general skills only the champion: what it stands on of them is measured from there.
     specs |= {s.name: s for suite in suites[1:] for s in suite.systems if s.name == suite.champion}
-    systems = [
-        {"name": name, "fingerprint": found.digest, "parts": found.parts}
-        for name, spec in specs.items()
-        for found in [fingerprint(spec, memo=memo)]
-    ]
     return {
         "suites": [_suite_row(s, before[s.name]) for s in suites if s.name in before],
-        "systems": systems,
+        "systems": [
+            {"name": name, "fingerprint": found.digest, "parts": found.parts}
+            for name, spec in specs.items()
+            if (found := _fingerprint(spec, memo)) is not None
+        ],
         "judges": list(_judge_rows(document, suites[0].project, memo)),
     }
+
+
+def _fingerprint(spec: SystemSpec, memo: Path) -> Fingerprint | None:
+    """The fingerprint; None where a file of it is not there: an adapter may be trained later."""
+    from systems.fingerprint import fingerprint
+
+    try:
+        return fingerprint(spec, memo=memo)
+    except ConfigError:
+        return None
 
 
 def _suite_row(suite: Suite, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,12 +174,11 @@ def _versions(suite: Suite, before: Mapping[str, str]) -> Iterator[tuple[str, st
 
 
 def _judge_rows(document: Document, project: Project, memo: Path) -> Iterator[dict[str, Any]]:
-    from systems.fingerprint import fingerprint
-
     for row in document.get("judges", ()):
         spec = project.systems.get(row["judge"])
-        if spec is not None:
-            yield {**row, "version": f"-{fingerprint(spec, memo=memo).digest[:12]}"}
+        found = None if spec is None else _fingerprint(spec, memo)
+        if found is not None:
+            yield {**row, "version": f"-{found.digest[:12]}"}
 
 
 def _show(item: Verdict, note: str | None) -> None:

@@ -12,6 +12,7 @@ import pytest
 from harness.errors import ConfigError
 from harness.plugin.asking import Judges
 from harness.plugin.items import OWN_FIXTURES, CaseItem, FoldedItem, GateItem, View
+from harness.plugin.options import leaves_in
 from harness.run import Metric, Run, Suite
 from harness.suites import Catalogue, make_gate, make_judge, metric_version
 from harness.types import SystemSpec
@@ -54,12 +55,8 @@ class Collector:
             marks = {mark.name: mark for mark in function.iter_markers()}
             metric = self._metric(suite, function, marks)
             for system in suite.systems:
-                if self._selected(system):
+                if leaves_in(self.options, system.name):
                     yield from self._system_items(suite, metric, system, function)
-
-    def _selected(self, system: SystemSpec) -> bool:
-        names = self.options.getoption("rung_system")
-        return not names or system.name in names
 
     def _metric(
         self, suite: Suite, function: pytest.Function, marks: Mapping[str, pytest.Mark]

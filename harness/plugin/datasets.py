@@ -16,6 +16,7 @@ import pytest
 import systems
 from harness.config import FILE_NAME, Project, State, find_project, load_project
 from harness.errors import ConfigError, RungError, nearest
+from harness.plugin.options import leaves_in
 from harness.run import Suite
 from harness.suites import Catalogue
 
@@ -81,8 +82,7 @@ class Data:
         options, data = self._evaluation.config, self._project(item)
         if options.getoption("rung_case"):
             pytest.skip("--case leaves outputs out")
-        chosen = options.getoption("rung_system")
-        if chosen and system not in chosen:
+        if not leaves_in(options, system):
             pytest.skip(f"--system leaves {system} out")
         key = (data.project.file, suite, system)
         if key not in self._outputs:

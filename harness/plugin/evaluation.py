@@ -22,10 +22,11 @@ from harness.plugin.blessed import Baseline
 from harness.plugin.collection import Collector
 from harness.plugin.items import CaseItem, FoldedItem, GateItem, score_case
 from harness.plugin.judging import SEED, Judging
+from harness.plugin.options import leaves_in
 from harness.plugin.progress import BatchProgress
 from harness.plugin.second_look import SecondLook
 from harness.plugin.until_decided import UntilDecided
-from harness.run import Run, SuiteRun
+from harness.run import Run, Suite, SuiteRun
 from harness.runner import Budget, Mode, Runner
 from harness.store import RunStore, new_run_id
 from harness.suites import Catalogue
@@ -58,7 +59,7 @@ class Evaluation:
             runner=self.runner, fingerprint=self.fingerprint, epochs=self._option("epochs")
         )
         for suite in self.catalogue.suites.values():
-            for spec in suite.systems:
+            for spec in self.chosen(suite):
                 self.fingerprint(spec)  # a file that a system names and that is not there
         self._check_systems()
         self.baseline = Baseline(self._option("baseline"), self.store)
@@ -152,11 +153,9 @@ class Evaluation:
         """Find wrong keys, templates and folders before anything runs; the controller does it for all."""
         if self.worker is not None or self.config.option.collectonly:
             return
-        wanted = self._option("system")
         for suite in self.catalogue.suites.values():
-            for spec in suite.systems:
-                if not wanted or spec.name in wanted:
-                    self.run.check(spec, suite.cases)
+            for spec in self.chosen(suite):
+                self.run.check(spec, suite.cases)
 
     def _check_names(self) -> None:
         suites = self.catalogue.suites.values()
@@ -172,6 +171,10 @@ class Evaluation:
                 raise ConfigError(
                     f"no case has the id '{name}'. {nearest(name, ids)}", key="--case"
                 )
+
+    def chosen(self, suite: Suite) -> list[SystemSpec]:
+        """The systems of a suite that `--system` leaves in."""
+        return [spec for spec in suite.systems if leaves_in(self.config, spec.name)]
 
     def fingerprint(self, spec: SystemSpec) -> Fingerprint:
         """Hash a system, once a session."""

@@ -143,7 +143,7 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
 def _systems(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for run in evaluation.runs():
-        for spec in run.suite.systems:
+        for spec in evaluation.chosen(run.suite):
             fingerprint = evaluation.fingerprint(spec)
             rows[spec.name] = {
                 "name": spec.name,

@@ -94,6 +94,12 @@ def add(group: Any) -> None:
     )
 
 
+def leaves_in(config: Any, system: str) -> bool:
+    """Whether `--system`, where it is given, names a system."""
+    names = config.getoption("rung_system")
+    return not names or system in names
+
+
 def _money(text: str) -> float:
     value = float(text)
     if not value > 0:
