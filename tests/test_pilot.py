@@ -26,7 +26,7 @@ models:
   base: {transformers: some/model}
 systems:
   plain: {kind: recorded, outputs: outputs/plain.jsonl}
-  lora: {kind: fine_tuned, model: base, prompt: p.j2, recipe: recipe.yaml}
+  lora: {kind: fine_tuned, model: base, prompt: p.j2, recipe: recipe.yaml, adapter: to_be_trained}
   t8: {kind: recorded, outputs: outputs/t8.jsonl, rung: fine_tuned}
   t16: {kind: recorded, outputs: outputs/t16.jsonl, rung: fine_tuned}
 suites:
@@ -35,7 +35,7 @@ suites:
 SUITE = """
 import pytest
 
-pytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["plain"])
+pytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["plain", "lora"])
 
 def test_is_right(case, output):
     assert output.text == case.expected_output
@@ -99,7 +99,7 @@ class Toy(SampleProject):
 
     def evaluate(self) -> None:
         """Run the suite in a process of its own."""
-        command = [sys.executable, "-m", "pytest", "evals", "-q", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "evals", "--system", "plain", "-q", "-p", "no:cacheprovider"]
         subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
 
 
