@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import ConfigError
@@ -29,6 +29,15 @@ class PreparedRow:
     def brings_prompt(self) -> bool:
         """Whether it is trained with a prompt of its own."""
         return self.row.get("prompt") is not None
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What its prompt is rendered from again, before what was trained on it is judged."""
+        known = self.asked.not_compared is None
+        return {
+            "input": self.asked.input if known else None,
+            "passages": [asdict(passage) for passage in self.asked.passages],
+        }
 
 
 class RowPreparer:

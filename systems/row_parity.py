@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import TemplateError
@@ -142,8 +142,7 @@ def _examples(item: Mapping[str, Any], row: PreparedRow, args: Any) -> Iterator[
 
 def _sample(row: PreparedRow, example: TrainedExample) -> dict[str, Any]:
     return {
-        "input": None if row.asked.not_compared is not None else row.asked.input,
-        "passages": [asdict(passage) for passage in row.asked.passages],
+        **row.source,
         "messages": row.example["prompt"],
         "ids": list(example.ids),
         "in_loss": list(example.in_loss),

@@ -134,6 +134,27 @@ def escalate(project, monkeypatch, *arguments):
     return CliRunner().invoke(rung, ["escalate", *arguments], catch_exceptions=False)
 
 
+def with_lora(project, **options):
+    """Say more of the system that is trained."""
+    document = yaml.safe_load((project.folder / "rung.yaml").read_text())
+    document["systems"]["lora"] |= options
+    (project.folder / "rung.yaml").write_text(yaml.safe_dump(document))
+
+
+def with_retrieval(project):
+    """Put what a retriever brings into every prompt."""
+    with_lora(project, kind="rag", corpus="notes", retriever={"bm25": {"k": 2}})
+    (project.folder / "notes").mkdir()
+    (project.folder / "notes/hats.txt").write_text("A hat, or a box.")
+    (project.folder / "notes/red.txt").write_text("A red hat is sold in three sizes.")
+    prompt = "{{ passages[0].text }} Say the color: {{ input }}"
+    (project.folder / "p.j2").write_text(prompt)
+
+
+def rows_of(folder):
+    return [json.loads(row) for row in (folder / "data/sft.jsonl").read_text().splitlines()]
+
+
 def conversational(rows):
     return [
         {
@@ -277,21 +298,24 @@ class TestFolder:
     def test_rows_of_a_rag_system_bring_their_passages_and_it_is_judged_with_its_own(
         self, project, monkeypatch
     ):
-        document = yaml.safe_load((project.folder / "rung.yaml").read_text())
-        document["systems"]["lora"] |= {"kind": "rag", "corpus": "notes", "retriever": "bm25"}
-        (project.folder / "rung.yaml").write_text(yaml.safe_dump(document))
-        (project.folder / "notes").mkdir()
-        (project.folder / "notes/red.txt").write_text("A red hat is sold in three sizes.")
-        (project.folder / "p.j2").write_text("{{ passages[0].text }} Say the color: {{ input }}")
+        with_retrieval(project)
         escalate(project, monkeypatch, "query", "--anyway")
         folder = project.root / "jobs/query"
-        rows = [json.loads(row) for row in (folder / "data/sft.jsonl").read_text().splitlines()]
-        asked = [row["prompt"][0]["content"] for row in rows if row["input"].startswith("a red")]
+        asked = [row for row in rows_of(folder) if row["input"].startswith("a red")]
         assert len(asked) == 2
-        assert all(prompt.startswith("A red hat is sold in three sizes. Say") for prompt in asked)
+        for row in asked:
+            assert row["prompt"][0]["content"].startswith("A red hat is sold in three sizes. Say")
+            assert [passage["id"] for passage in row["passages"]] == ["red.txt", "hats.txt"]
         (spec,) = json.loads((folder / "judged.json").read_text())["suites"]["query"]
         assert (spec["kind"], spec["options"]["corpus"]) == ("rag", "notes")
         assert (folder / "project/evals/notes/red.txt").is_file()
+
+    def test_functions_that_the_model_may_call_are_trained_with(self, project, monkeypatch):
+        with_lora(project, tools={"functions": [{"name": "count", "parameters": {}}]})
+        escalate(project, monkeypatch, "query", "--anyway")
+        for row in rows_of(project.root / "jobs/query"):
+            (tool,) = json.loads(row["tools"])
+            assert tool["function"]["name"] == "count"
 
     def test_a_model_that_needs_several_gpus_is_split_over_them(self, project, job, tmp_path):
         needs = {
@@ -335,6 +359,7 @@ def run_job(folder, **environment):
 def test_two_processes_train_through_accelerate_and_the_same_evals_judge_the_result(
     project, monkeypatch
 ):
+    with_retrieval(project)
     store_verdict(project, documents.earned())
     done = escalate(project, monkeypatch, "query")
     # One of the 17 rows stands there twice.
@@ -345,6 +370,7 @@ def test_two_processes_train_through_accelerate_and_the_same_evals_judge_the_res
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     record = json.loads((folder / "out/sft/rung.json").read_text())
     assert (record["rows"], len(record["samples"])) == (16, 8)
+    assert all(len(sample["passages"]) == 2 for sample in record["samples"])
     # Two processes of two rows each, two steps: half of the rows.
     assert "'epoch': '0.5'" in ran.stdout + ran.stderr
     document = json.loads((folder / "project/reports/latest/run.json").read_text())

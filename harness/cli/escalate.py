@@ -21,12 +21,13 @@ from harness.escalation.job import Job, write_job
 from harness.escalation.verdict import hardware
 from harness.pilot.variants import general_of
 from harness.store import read_document
-from harness.types import Case, ModelSpec, SystemSpec, Verdict
+from harness.types import ModelSpec, SystemSpec, Verdict
 from systems import resolve
 from systems.fingerprint import base_identity
+from systems.prepared_rows import RowPreparer
 from systems.prompt import PromptSystem
-from systems.recipe import read_recipe
-from systems.rows import as_text, read_objects
+from systems.recipe import Recipe, read_recipe
+from systems.rows import read_objects
 from systems.split import without_test
 from systems.untrained import training_size
 
@@ -118,11 +119,7 @@ def _job(
 ) -> Job:
     recipe = read_recipe(spec)
     rows = without_test(_clean_rows(workspace, subject, recipe.data), recipe)
-    prompts = _prompts(spec)
-    by_stage: dict[str, Sequence[Mapping[str, Any]]] = {
-        "sft": [_sft(prompts, row) for row in rows if _answer(row) is not None],
-        "dpo": [_dpo(prompts, row) for row in [*rows, *_pairs(pairs)] if "rejected" in row],
-    }
+    by_stage = _by_stage(_prompts(spec), recipe, rows, pairs)
     total = len(read_objects(recipe.data, key="data"))
     method = method or ("both" if by_stage["sft"] and by_stage["dpo"] else recipe.method)
     named = replace(spec, name=f"{spec.name}-trained")
@@ -171,6 +168,18 @@ def _clean_rows(workspace: Workspace, subject: Subject, file: Path) -> list[Mapp
     return [row for line, row in read_objects(file, key="data") if line in kept]
 
 
+def _by_stage(
+    prompts: PromptSystem, recipe: Recipe, rows: Sequence[Mapping[str, Any]], pairs: Path | None
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """What each stage could train on, in TRL's conversational form."""
+    sft, dpo = replace(recipe, method="sft"), replace(recipe, method="dpo")
+    answered = [row for row in rows if _answer(row) is not None]
+    paired = _trained_rows(prompts, dpo, [row for row in rows if "rejected" in row])
+    if pairs is not None:
+        paired += _trained_rows(prompts, replace(dpo, data=pairs), _pairs(pairs))
+    return {"sft": _trained_rows(prompts, sft, answered), "dpo": paired}
+
+
 def _answer(row: Mapping[str, Any]) -> Any:
     return next((row[k] for k in ("completion", "expected_output") if row.get(k) is not None), None)
 
@@ -183,36 +192,14 @@ def _prompts(spec: SystemSpec) -> PromptSystem:
     return cast("PromptSystem", rag(spec))
 
 
-def _sft(prompts: PromptSystem, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in TRL's conversational form, its prompt as inference renders it."""
-    found = {
-        "prompt": _prompt(prompts, row),
-        "completion": _messages(_answer(row), "assistant"),
-    }
-    return found | ({"input": row["input"]} if row.get("input") is not None else {})
+def _trained_rows(
+    prompts: PromptSystem, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Rows in TRL's conversational form, and what their prompts are rendered from."""
+    return [{**row.example, **row.source} for row in RowPreparer(prompts, recipe).prepare(rows)]
 
 
-def _dpo(prompts: PromptSystem, row: Mapping[str, Any]) -> dict[str, Any]:
-    answers = {name: _messages(row[name], "assistant") for name in ("chosen", "rejected")}
-    return {"prompt": _prompt(prompts, row), **answers}
-
-
-def _prompt(prompts: PromptSystem, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if row.get("prompt") is not None:
-        return _messages(row["prompt"], "user")
-    case = Case(id="row", input=row["input"])
-    return [dict(message) for message in prompts.render(case)]
-
-
-def _messages(value: Any, role: str) -> list[dict[str, Any]]:
-    if isinstance(value, list):
-        return [dict(message) for message in value]
-    return [{"role": role, "content": as_text(value)}]
-
-
-def _pairs(file: Path | None) -> list[Mapping[str, Any]]:
-    if file is None:
-        return []
+def _pairs(file: Path) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = [row for _, row in read_objects(file, key="--pairs")]
     for number, row in enumerate(rows, 1):
         if not {"prompt", "chosen", "rejected"} <= row.keys():

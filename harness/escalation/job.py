@@ -152,7 +152,7 @@ def _write_judged(folder: Path, job: Job) -> None:
 
 def _judged(job: Job, spec: SystemSpec, out: str) -> SystemSpec:
     """A system with what the job trains; paths are relative, for the folder may be moved."""
-    options = {k: v for k, v in spec.options.items() if k not in ("recipe", "variant")}
+    options = {k: v for k, v in spec.options.items() if k != "variant"}
     model = spec.model
     if job.recipe.get("peft") is not None:
         options["adapter"] = f"../../{out}"

@@ -16,8 +16,7 @@ RECORD = "rung.json"
 
 def tuned(spec: SystemSpec, adapter: Path, *, name: str) -> SystemSpec:
     """The system that is piloted, with the adapter of one training."""
-    options = {key: value for key, value in spec.options.items() if key != "recipe"}
-    return replace(spec, name=name, options={**options, "adapter": str(adapter)})
+    return replace(spec, name=name, options={**spec.options, "adapter": str(adapter)})
 
 
 def many_shot(spec: SystemSpec, rows: Path, k: int) -> SystemSpec:
