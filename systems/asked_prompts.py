@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from harness.errors import ConfigError
@@ -52,8 +53,8 @@ class AskedPrompts:
         toolbox = self.prompts.toolbox
         tools = () if toolbox is None else tuple(toolbox.schemas(case))
         request = Request(messages=messages, tools=tools)
-        chain = CHAIN if self.prompts.chain is not None else None
-        return Asked(request=request, input=value, not_compared=chain, passages=tuple(passages))
+        steps = CHAIN if self.prompts.chain is not None else None
+        return Asked(request=request, input=value, not_compared=steps, passages=tuple(passages))
 
     def of_prompt(self, messages: Sequence[Message]) -> Asked:
         """What is sent for the input that a row's own prompt was made of, where it can be found."""
@@ -63,13 +64,14 @@ class AskedPrompts:
             if any(message["role"] == "system" for message in messages):
                 return self._own(messages, OWN_SYSTEM_MESSAGE)
             return self.of_input(_lone_text(messages) or list(messages))
-        guesses = list(self._guesses(messages))
-        for value in (*guesses, list(messages), *self._solved(messages)):
-            if (rendered := self._rendered(value)) and _plain(rendered) == _plain(messages):
-                return self.of_input(value)
-        for value in guesses:
-            if _shows(self._rendered(value), _lone_text(messages)):
-                return replace(self.of_input(value), guessed=True)
+        guesses = [asked for asked in map(self._tried, self._guesses(messages)) if asked]
+        others = (list(messages), *self._solved(messages))
+        for asked in chain(guesses, filter(None, map(self._tried, others))):
+            if _plain(asked.request.messages) == _plain(messages):
+                return asked
+        for asked in guesses:
+            if _shows(asked.request.messages, _lone_text(messages)):
+                return replace(asked, guessed=True)
         return self._own(messages, NO_INPUT)
 
     def _own(self, messages: Sequence[Message], reason: str) -> Asked:
@@ -90,8 +92,8 @@ class AskedPrompts:
         together = [fields] if len(fields) <= MOST_FIELDS else []
         values: tuple[str | dict[str, str], ...] = (marks["input"], *single, *together)
         for value in values:
-            rendered = self._rendered(value)
-            found = _solve(rendered, messages, marks) if rendered else None
+            marked = self._tried(value, ())
+            found = _solve(marked.request.messages, messages, marks) if marked else None
             if found is not None:
                 yield found["input"] if isinstance(value, str) else {n: found[n] for n in value}
 
@@ -100,9 +102,9 @@ class AskedPrompts:
         assert self.prompts.template is not None
         return self.prompts.template.fields
 
-    def _rendered(self, value: CaseInput) -> list[Message] | None:
+    def _tried(self, value: CaseInput, passages: Sequence[Passage] | None = None) -> Asked | None:
         try:
-            return self.prompts.render(Case(id="row", input=value))
+            return self.of_input(value, passages)
         except (RenderError, ConfigError):
             return None  # not an input of this prompt file
 
@@ -139,7 +141,7 @@ def _lone_text(messages: Sequence[Message]) -> str | None:
     return None
 
 
-def _shows(rendered: Sequence[Message] | None, text: str | None) -> bool:
-    return bool(rendered and text) and any(
-        str(text).strip() in str(message.get("content")) for message in rendered or ()
+def _shows(rendered: Sequence[Message], text: str | None) -> bool:
+    return bool(text) and any(
+        str(text).strip() in str(message.get("content")) for message in rendered
     )

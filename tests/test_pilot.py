@@ -99,17 +99,8 @@ class Toy(SampleProject):
 
     def evaluate(self) -> None:
         """Run the suite in a process of its own."""
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "evals",
-            "--system",
-            "plain",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
+        arguments = ["evals", "--system", "plain", "-q", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", *arguments]
         subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
 
 
