@@ -9,16 +9,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
+from harness.errors import RungError
 from harness.types import SystemSpec
+from systems import resolve
 from systems.fingerprint import base_identity, fingerprint, is_local
+from systems.prepared_rows import RowPreparer
+from systems.prompt import PromptSystem
+from systems.recipe import Recipe, read_recipe
 
 SAMPLE = 128  # rows whose length is counted
 TEMPLATE_TOKENS = 8  # what a chat template adds around a prompt and an answer
 EPOCHS = 3.0  # TRL's own
+# What one sequence is made of: of a pair, the better answer stands for both.
+SAID = (
+    *("tools", "prompt", "input", "completion", "expected_output", "output"),
+    *("chosen", "messages"),
+)
 
 
 def training_basis(spec: SystemSpec, *, memo: Path | None = None) -> dict[str, str]:
@@ -42,16 +52,25 @@ def training_basis(spec: SystemSpec, *, memo: Path | None = None) -> dict[str, s
     return basis
 
 
+def prompts_of(spec: SystemSpec) -> PromptSystem:
+    """What renders a system's rows; the libraries that train it need not be there."""
+    if spec.kind != "rag":
+        return PromptSystem(spec)
+    rag: Any = resolve("systems.rag:RagSystem", feature=f"system '{spec.name}'", extra="local")
+    return cast("PromptSystem", rag(spec))
+
+
 def training_size(spec: SystemSpec, rows: Path) -> dict[str, Any] | None:
     """Parameters of the model to be trained and tokens of a row; None where its files are not here.
 
-    Tokens: the 95th percentile over the first rows, prompt and answer as they stand in the file.
+    Tokens: the 95th percentile over the first rows, rendered as the system would train on them; as
+    they stand in the file where that cannot be done.
     """
     folder = _folder(spec)
     parameters = _parameters(folder) if folder is not None else None
     if folder is None or not parameters:
         return None
-    tokens = _tokens(folder, rows)
+    tokens = _tokens(folder, spec, rows)
     if tokens is None:
         return None
     return {"parameters": parameters, "tokens_per_row": tokens, "epochs": _epochs(spec)}
@@ -87,7 +106,7 @@ def _parameters(folder: Path) -> int:
     return count
 
 
-def _tokens(folder: Path, rows: Path) -> int | None:
+def _tokens(folder: Path, spec: SystemSpec, rows: Path) -> int | None:
     from tokenizers import Tokenizer
 
     file = folder / "tokenizer.json"
@@ -95,15 +114,26 @@ def _tokens(folder: Path, rows: Path) -> int | None:
         return None
     tokenizer = Tokenizer.from_file(str(file))
     with rows.open(encoding="utf-8") as lines:
-        texts = [_text(json.loads(line)) for line in islice(filter(str.strip, lines), SAMPLE)]
+        first = [json.loads(line) for line in islice(filter(str.strip, lines), SAMPLE)]
+    texts = [_text(row) for row in _rendered(spec, first, rows)]
     lengths = sorted(len(encoded.ids) for encoded in tokenizer.encode_batch(texts))
     return lengths[int(0.95 * (len(lengths) - 1))] + TEMPLATE_TOKENS if lengths else None
 
 
+def _rendered(
+    spec: SystemSpec, rows: Sequence[Mapping[str, Any]], file: Path
+) -> Sequence[Mapping[str, Any]]:
+    """The rows as they would be trained on; as they are where they cannot be rendered."""
+    try:
+        recipe = read_recipe(spec) if "recipe" in spec.options else Recipe(path=file, data=file)
+        return [row.example for row in RowPreparer(prompts_of(spec), recipe).prepare(rows)]
+    except RungError:
+        return rows  # what is wrong with them is told by what trains on them
+
+
 def _text(row: Mapping[str, Any]) -> str:
     """All that the row says to the model and wants of it."""
-    keys = ("prompt", "input", "completion", "expected_output", "output", "chosen", "messages")
-    return "\n".join(_flat(row[key]) for key in keys if row.get(key) is not None)
+    return "\n".join(_flat(row[key]) for key in SAID if row.get(key) is not None)
 
 
 def _flat(value: Any) -> str:

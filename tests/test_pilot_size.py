@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import replace
 
 import pytest
 from tokenizers import Tokenizer
@@ -57,6 +58,27 @@ def test_parameters_are_counted_and_rows_measured_in_the_models_own_tokens(spec,
         assert size["parameters"] == 22
         assert size["epochs"] == 5
     assert training_size(spec, rows(tmp_path, chat))["tokens_per_row"] == 4 + TEMPLATE_TOKENS
+
+
+def test_a_row_is_as_long_as_the_prompt_that_it_is_trained_in(spec, tmp_path):
+    row = {"input": "one two", "expected_output": "three"}
+    bare = training_size(spec, rows(tmp_path, row))["tokens_per_row"]
+    assert bare == 3 + TEMPLATE_TOKENS
+    (tmp_path / "p.j2").write_text("Answer the question in few words.\n{{ input }}")
+    assert training_size(spec, rows(tmp_path, row))["tokens_per_row"] == bare + 7
+    (tmp_path / "p.j2").write_text("{{ passages[0].text }}\n{{ input }}")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("one two four five six")
+    options = {**spec.options, "corpus": "notes", "retriever": "bm25"}
+    reader = replace(spec, kind="rag", options=options)
+    assert training_size(reader, rows(tmp_path, row))["tokens_per_row"] == bare + 5
+
+
+def test_rows_that_cannot_be_rendered_are_measured_as_they_stand(spec, tmp_path):
+    row = {
+        "messages": [{"role": "user", "content": "one two"}, {"role": "assistant", "content": "x"}]
+    }
+    assert training_size(spec, rows(tmp_path, row))["tokens_per_row"] == 3 + TEMPLATE_TOKENS
 
 
 def test_what_is_not_here_is_not_guessed(spec, tmp_path):

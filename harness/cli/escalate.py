@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -22,14 +22,13 @@ from harness.escalation.verdict import hardware
 from harness.pilot.variants import general_of
 from harness.store import read_document
 from harness.types import ModelSpec, SystemSpec, Verdict
-from systems import resolve
 from systems.fingerprint import base_identity
 from systems.prepared_rows import RowPreparer
 from systems.prompt import PromptSystem
 from systems.recipe import Recipe, read_recipe
 from systems.rows import read_objects
 from systems.split import without_test
-from systems.untrained import training_size
+from systems.untrained import prompts_of, training_size
 
 METHODS = ("sft", "dpo", "both")
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -119,7 +118,7 @@ def _job(
 ) -> Job:
     recipe = read_recipe(spec)
     rows = without_test(_clean_rows(workspace, subject, recipe.data), recipe)
-    by_stage = _by_stage(_prompts(spec), recipe, rows, pairs)
+    by_stage = _by_stage(prompts_of(spec), recipe, rows, pairs)
     total = len(read_objects(recipe.data, key="data"))
     method = method or ("both" if by_stage["sft"] and by_stage["dpo"] else recipe.method)
     named = replace(spec, name=f"{spec.name}-trained")
@@ -182,14 +181,6 @@ def _by_stage(
 
 def _answer(row: Mapping[str, Any]) -> Any:
     return next((row[k] for k in ("completion", "expected_output") if row.get(k) is not None), None)
-
-
-def _prompts(spec: SystemSpec) -> PromptSystem:
-    """What renders the rows; it trains nothing here, so the libraries of training need not be there."""
-    if spec.kind != "rag":
-        return PromptSystem(spec)
-    rag: Any = resolve("systems.rag:RagSystem", feature=f"system '{spec.name}'", extra="local")
-    return cast("PromptSystem", rag(spec))
 
 
 def _trained_rows(
