@@ -347,7 +347,7 @@ class TestOverrides:
                 "system,case_id,metric,category\nrag,c0,,missing fcat\n",
                 r"o\.csv:2: category: no category 'missing_fcat'",
             ),
-            ("system,case_id\nrag,c0\n", r"o\.csv:1: a column is missing: metric, category"),
+            ("system,case_id\nrag,c0\n", r"o\.csv:1: there is no column metric, category"),
             (
                 "system,case_id,metric,category\nrag,,,format\n",
                 r"o\.csv:2: a row needs system and case_id",

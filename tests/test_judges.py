@@ -413,7 +413,7 @@ class TestCalibration:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ("case_id,passed\na,1\n", r"labels\.csv:1: a column is missing: source"),
+            ("case_id,passed\na,1\n", r"labels\.csv:1: there is no column source"),
             ("case_id,passed,source\na,maybe,human\n", r"labels\.csv:2: passed: no label: 'maybe'"),
             ("case_id,passed,source\na,1,humn\n", "Did you mean 'human'"),
             ("case_id,passed,source,epoch\na,1,human,x\n", "no epoch: 'x'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from harness.diversity.vectors import encode
 from harness.errors import CaseError
+from harness.sheets import Cells, read_sheet
 from harness.statistics.rates import rate
 from harness.types import Encoder, Estimate
 
@@ -63,19 +63,8 @@ class Calibration:
 
 def load_pairs(path: Path) -> tuple[Pair, ...]:
     """Read a CSV with the columns `one,other,duplicate` and, if wanted, `style`."""
-    if not path.is_file():
-        raise CaseError("there is no such file", file=path)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"one", "other", "duplicate"} - set(reader.fieldnames or ())
-        if missing:
-            raise CaseError(
-                f"there is no column {', '.join(sorted(missing))}",
-                file=path,
-                line=1,
-                hint="The header is: one,other,duplicate or one,other,duplicate,style",
-            )
-        return tuple(_pair(row, path, reader.line_num) for row in reader)
+    rows = read_sheet(path, needed=("one", "other", "duplicate"))
+    return tuple(_pair(cells, path, line) for line, cells in rows)
 
 
 def calibrate(
@@ -186,8 +175,8 @@ def _held_out(
     return rate(round(right / called * counted) if called else 0, counted)
 
 
-def _pair(row: dict[str, str], path: Path, line: int) -> Pair:
-    said = (row.get("duplicate") or "").strip().casefold()
+def _pair(row: Cells, path: Path, line: int) -> Pair:
+    said = row["duplicate"].strip().casefold()
     if said not in YES + NO:
         raise CaseError(
             f"'{said}' is neither yes nor no",
@@ -197,8 +186,8 @@ def _pair(row: dict[str, str], path: Path, line: int) -> Pair:
             hint="Write yes or no.",
         )
     return Pair(
-        one=row["one"] or "",
-        other=row["other"] or "",
+        one=row["one"],
+        other=row["other"],
         duplicate=said in YES,
-        style=(row.get("style") or "").strip(),
+        style=row.get("style", "").strip(),
     )

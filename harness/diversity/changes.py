@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import CaseError, nearest
+from harness.errors import CaseError
+from harness.sheets import read_sheet
 from harness.training_rows import TrainingRow
 
 COLUMNS = ("old", "new", "old_output", "new_output")
@@ -36,33 +36,17 @@ class Change:
 
 def load_changes(path: Path) -> tuple[Change, ...]:
     """Read a CSV with the columns `old,new` and, where the output calls it something else, `old_output,new_output`."""
-    if not path.is_file():
-        raise CaseError("there is no such file", file=path)
     found: dict[str, tuple[list[str], dict[str, str]]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        names = reader.fieldnames or ()
-        if not {"old", "new"} <= set(names) <= set(COLUMNS):
-            unknown = next((name for name in names if name not in COLUMNS), None)
-            raise CaseError(
-                f"unknown column '{unknown}'. {nearest(unknown, COLUMNS)}"
-                if unknown
-                else "the columns `old` and `new` are needed",
-                file=path,
-                line=1,
-                hint=f"The header is: old,new or {','.join(COLUMNS)}",
-            )
-        for entry in reader:
-            old, new = ((entry[key] or "").strip() for key in ("old", "new"))
-            if not old or not new or old == new:
-                raise CaseError(
-                    "a change needs two different words", file=path, line=reader.line_num
-                )
-            words, outputs = found.setdefault(old, ([], {}))
-            words.append(new)
-            for word, key in ((old, "old_output"), (new, "new_output")):
-                if called := (entry.get(key) or "").strip():
-                    outputs[word] = called
+    for line, cells in read_sheet(path, needed=("old", "new"), known=COLUMNS):
+        entry = {column: value.strip() for column, value in cells.items()}
+        old, new = entry["old"], entry["new"]
+        if not old or not new or old == new:
+            raise CaseError("a change needs two different words", file=path, line=line)
+        words, outputs = found.setdefault(old, ([], {}))
+        words.append(new)
+        for word, key in ((old, "old_output"), (new, "new_output")):
+            if called := entry.get(key):
+                outputs[word] = called
     return tuple(Change(old=o, new=tuple(n), outputs=out) for o, (n, out) in found.items())
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from harness.diversity.plain_text import answer_key, is_structured, normal
 from harness.diversity.vectors import FloatArray, filled
 from harness.errors import CaseError
+from harness.sheets import read_sheet
 from harness.statistics.rates import clopper_pearson
 
 AUDIT_ROWS = 50
@@ -185,33 +186,26 @@ def read_audit(path: Path, known: Collection[tuple[str, str]] | None = None) -> 
         what was said to be wrong counts until another sample is audited, since correcting the rows
         that a sample happened to show says nothing about the others.
     """
-    if not path.is_file():
-        raise CaseError("there is no such file", file=path)
     audited, wrong = 0, []
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"row", "right"} - set(reader.fieldnames or ())
-        if missing:
-            raise CaseError(f"there is no column {', '.join(sorted(missing))}", file=path, line=1)
-        for entry in reader:
-            said = (entry["right"] or "").strip().casefold()
-            if not said:
-                continue
-            if said not in YES + NO or not (entry["row"] or "").strip().isdecimal():
-                raise CaseError(
-                    f"'{said}' is neither yes nor no" if said not in YES + NO else "no row number",
-                    file=path,
-                    line=reader.line_num,
-                    key="right",
-                    hint="Write yes or no, or leave it empty.",
-                )
-            is_wrong = said in NO
-            text = (entry.get("input") or "", entry.get("output") or "")
-            if not is_wrong and known is not None and text not in known:
-                continue
-            audited += 1
-            if is_wrong:
-                wrong.append(int(entry["row"]))
+    for line, cells in read_sheet(path, needed=("row", "right")):
+        said, row = cells["right"].strip().casefold(), cells["row"].strip()
+        if not said:
+            continue
+        if said not in YES + NO or not row.isdecimal():
+            raise CaseError(
+                f"'{said}' is neither yes nor no" if said not in YES + NO else "no row number",
+                file=path,
+                line=line,
+                key="right",
+                hint="Write yes or no, or leave it empty.",
+            )
+        is_wrong = said in NO
+        text = (cells.get("input", ""), cells.get("output", ""))
+        if not is_wrong and known is not None and text not in known:
+            continue
+        audited += 1
+        if is_wrong:
+            wrong.append(int(row))
     return Audit(audited=audited, wrong=tuple(wrong))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.error_analysis.categories import CATEGORIES, Category
 from harness.error_analysis.misses import Miss
 from harness.errors import CaseError, nearest
+from harness.sheets import Cells, read_sheet
 
 COLUMNS = ("system", "case_id", "metric", "answer_hash", "by_rule", "category", "note", "answer")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -48,18 +49,8 @@ def read_overrides(path: Path) -> list[Override]:
     """Read the file; none there is none written. A bad row is an error with its line."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        try:
-            missing = [c for c in (*COLUMNS[:3], "category") if c not in (reader.fieldnames or ())]
-            if missing:
-                raise CaseError(f"a column is missing: {', '.join(missing)}", file=path, line=1)
-            return [_read_row(row, path, reader.line_num) for row in reader if any(row.values())]
-        except UnicodeDecodeError as error:
-            hint = "Save it as CSV in UTF-8."
-            raise CaseError(f"not UTF-8: {error.reason}", file=path, hint=hint) from None
-        except csv.Error as error:
-            raise CaseError(f"not CSV: {error}", file=path, line=reader.line_num) from None
+    rows = read_sheet(path, needed=(*COLUMNS[:3], "category"))
+    return [_read_row(cells, path, line) for line, cells in rows]
 
 
 def apply_overrides(misses: Iterable[Miss], overrides: Iterable[Override]) -> list[Miss]:
@@ -132,8 +123,8 @@ def _row_of(miss: Miss) -> Override:
     )
 
 
-def _read_row(row: Mapping[str, str | None], path: Path, line: int) -> Override:
-    cells = {column: _unguarded((row.get(column) or "").strip()) for column in COLUMNS}
+def _read_row(row: Cells, path: Path, line: int) -> Override:
+    cells = {column: _unguarded(row.get(column, "").strip()) for column in COLUMNS}
     written = cells["category"].lower().replace("-", "_").replace(" ", "_")
     category = next((known for known in CATEGORIES if known == written), None)
     if written and category is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Literal, get_args
 
 from harness.errors import CaseError, nearest
 from harness.judges.asking import Judgement
+from harness.sheets import Cells, read_sheet
 from harness.statistics import JudgeQuality, ppi, rate
 from harness.types import Estimate
 
@@ -206,16 +206,12 @@ def _kappa_variance(
 
 def read_labels(path: Path) -> list[Label]:
     """Read a CSV of case_id, passed, source and, if there are any, epoch, labeller, answer_hash."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        required = ("case_id", "passed", "source")
-        if missing := [name for name in required if name not in (reader.fieldnames or ())]:
-            raise CaseError(f"a column is missing: {', '.join(missing)}", file=path, line=1)
-        return [_label(row, path, reader.line_num) for row in reader if any(row.values())]
+    rows = read_sheet(path, needed=("case_id", "passed", "source"))
+    return [_label(cells, path, line) for line, cells in rows]
 
 
-def _label(row: Mapping[str, str | None], path: Path, line: int) -> Label:
-    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+def _label(row: Cells, path: Path, line: int) -> Label:
+    cells = {column: value.strip() for column, value in row.items()}
     passed, source = cells["passed"].lower(), cells["source"].lower()
     if passed not in _YES | _NO:
         hint = "write passed or missed"
