@@ -38,14 +38,18 @@ def read_rows(path: Path, *, key: str) -> list[Row]:
     return [_row(record, path, line, key) for line, record in read_objects(path, key=key)]
 
 
-def read_objects(path: Path, *, key: str) -> list[tuple[int, dict[str, Any]]]:
-    """Read the objects of a JSONL file with their line numbers."""
+def read_objects(
+    path: Path, *, key: str, most: int | None = None
+) -> list[tuple[int, dict[str, Any]]]:
+    """Read the objects of a JSONL file with their line numbers: all, or the first ones."""
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path, key=key) from error
-    objects = []
+    objects: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(lines, 1):
+        if len(objects) == most:
+            break
         if not line.strip():
             continue
         try:

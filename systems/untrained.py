@@ -7,7 +7,6 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from systems.fingerprint import base_identity, fingerprint, is_local
 from systems.prepared_rows import RowPreparer
 from systems.prompt import PromptSystem
 from systems.recipe import Recipe, read_recipe
+from systems.rows import read_objects
 
 SAMPLE = 128  # rows whose length is counted
 TEMPLATE_TOKENS = 8  # what a chat template adds around a prompt and an answer
@@ -110,14 +110,13 @@ def _tokens(folder: Path, spec: SystemSpec, rows: Path) -> int | None:
     from tokenizers import Tokenizer
 
     file = folder / "tokenizer.json"
-    if not file.is_file() or not rows.is_file():
+    if not file.is_file() or not rows.is_file() or not rows.stat().st_size:
         return None
-    tokenizer = Tokenizer.from_file(str(file))
-    with rows.open(encoding="utf-8") as lines:
-        first = [json.loads(line) for line in islice(filter(str.strip, lines), SAMPLE)]
+    first = [row for _, row in read_objects(rows, key="training", most=SAMPLE)]
     texts = [_text(row) for row in _rendered(spec, first, rows)]
+    tokenizer = Tokenizer.from_file(str(file))
     lengths = sorted(len(encoded.ids) for encoded in tokenizer.encode_batch(texts))
-    return lengths[int(0.95 * (len(lengths) - 1))] + TEMPLATE_TOKENS if lengths else None
+    return lengths[int(0.95 * (len(lengths) - 1))] + TEMPLATE_TOKENS
 
 
 def _rendered(

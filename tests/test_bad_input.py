@@ -44,6 +44,36 @@ CASES = {
     ),
 }
 
+BESIDE = {
+    "prices that are no YAML": ("prices.yaml", b"date: [", "prices.yaml: not YAML: *"),
+    "prices that are gone": ("prices.yaml", None, "prices.yaml: there is no such file of prices*"),
+    "a pilot's record cut short": (
+        "pilots/toy.json",
+        b"{",
+        "pilots/toy.json: this is no record of a pilot: *",
+    ),
+    "a training row that is no object": (
+        "train.jsonl",
+        b'{"input": "x", "output": "y"}\n\n[1]\n',
+        "train.jsonl:3: suites.toy.training: expected an object*",
+    ),
+    "training rows that are gone": (
+        "train.jsonl",
+        None,
+        "train.jsonl: suites.toy.training: there is no such file*",
+    ),
+    "causes in another encoding": (
+        "toy.misses.csv",
+        "system,case_id,metric,category,note\na,c1,,format,s\u00fc\u00df\n".encode("cp1252"),
+        "toy.misses.csv: not UTF-8: *",
+    ),
+    "labels without a column": (
+        "labels/toy.a.right.judge.csv",
+        b"case_id,passed\n",
+        "toy.a.right.judge.csv:1: there is no column source*",
+    ),
+}
+
 CONFIGURATIONS = {
     "an unknown kind": (
         "systems:\n  a: {kind: recordde, outputs: x}\n",
@@ -143,6 +173,24 @@ def test_a_wrong_suite_mark(project: SampleProject, answers, mark) -> None:
 def test_a_wrong_gate_mark(project: SampleProject, answers, arguments) -> None:
     project.suite(f"@pytest.mark.gate({arguments})\n{RIGHT}", systems={"a": answers()})
     check(project, GATES[arguments])
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_a_wrong_file_that_the_verdict_reads(project: SampleProject, answers, what) -> None:
+    name, content, expected = BESIDE[what]
+    config = "suites: {toy: {champion: a, target: 0.8, training: train.jsonl}}\n"
+    config += "decision: {prices: prices.yaml}\n"
+    project.suite(RIGHT, systems={"a": answers()}, extra=config)
+    project.write("evals/prices.yaml", "date: 2026-11-20\ncurrency: EUR\n")
+    project.write("evals/train.jsonl", "")
+    if content is None:
+        (project.evals / name).unlink()
+    else:
+        project.write(f"evals/{name}", content)
+    check(project, expected)
+    checked = project.rung("check")
+    assert checked.ret != 0
+    checked.stderr.fnmatch_lines([f"*{expected}"])
 
 
 @pytest.mark.parametrize(

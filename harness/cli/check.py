@@ -15,6 +15,7 @@ from harness.cache import Cache
 from harness.cases import case_hash
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError, nearest
+from harness.evidence_files import check_evidence_files
 from harness.run import Suite
 from harness.types import NOT_MEASURED, Case, Output, SystemSpec
 from systems.fingerprint import fingerprint
@@ -54,6 +55,7 @@ def check(only: tuple[str, ...], as_json: bool) -> None:
             file=workspace.file,
             hint="A suite is a test_*.py with `pytestmark = pytest.mark.suite(cases=..., systems=[...])`.",
         )
+    check_evidence_files(suites)
     names = {spec.name for suite in suites for spec in suite.systems}
     for name in only:
         if name not in names:

@@ -64,8 +64,8 @@ class SuiteLabels:
         return self.evals / f"{self.suite}.misses.csv"
 
     @property
-    def has_judge_files(self) -> bool:
-        return any((self.evals / "labels").glob(f"{self.suite}.*.judge.csv"))
+    def judge_files(self) -> list[Path]:
+        return sorted((self.evals / "labels").glob(f"{self.suite}.*.judge.csv"))
 
     def judge_file(self, system: str, metric: str) -> Path:
         """Return the labels that were exported, or written by hand, for a judge."""

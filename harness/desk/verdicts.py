@@ -73,4 +73,4 @@ def _tagged(evidence: Evidence, run: RunOfSuite, said: SuiteLabels) -> dict[str,
 
 
 def _anything(said: SuiteLabels) -> bool:
-    return bool(said.labels) or said.misses_file.is_file() or said.has_judge_files
+    return bool(said.labels) or said.misses_file.is_file() or bool(said.judge_files)

@@ -61,7 +61,7 @@ class Evaluation:
         for suite in self.catalogue.suites.values():
             for spec in self.chosen(suite):
                 self.fingerprint(spec)  # a file that a system names and that is not there
-        self._check_systems()
+        self._check()
         self.baseline = Baseline(self._option("baseline"), self.store)
         if self.catalogue.suites and not config.option.collectonly:
             self.baseline.check()
@@ -149,10 +149,13 @@ class Evaluation:
         models = [spec.model for suite in self.catalogue.suites.values() for spec in suite.systems]
         return budget(self._option("max_cost"), self.project, models)
 
-    def _check_systems(self) -> None:
-        """Find wrong keys, templates and folders before anything runs; the controller does it for all."""
+    def _check(self) -> None:
+        """Find what is wrong with systems and files before anything runs; the controller does it for all."""
         if self.worker is not None or self.config.option.collectonly:
             return
+        from harness.evidence_files import check_evidence_files
+
+        check_evidence_files(self.catalogue.suites.values())
         for suite in self.catalogue.suites.values():
             for spec in self.chosen(suite):
                 self.run.check(spec, suite.cases)

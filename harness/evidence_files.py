@@ -1,0 +1,51 @@
+"""The files that verdicts rest on beside outputs, read before anything runs.
+
+A run may take hours and cost money: a typo in a file that is read at its end is told at its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.desk.evidence import SuiteLabels
+from harness.economics import read_prices
+from harness.error_analysis import read_overrides
+from harness.errors import ConfigError, nearest
+from harness.judges import read_labels
+from harness.pilot import read_record, record_file
+from harness.run import Suite
+from systems.rows import read_objects
+from systems.untrained import SAMPLE
+
+
+def check_evidence_files(suites: Iterable[Suite]) -> None:
+    """Refuse prices, pilots, labels and training rows of suites that cannot be read.
+
+    Of training rows the first are read, as a run does; `rung data` reads all.
+
+    Raises
+    ------
+    RungError
+        With file, line and key.
+    """
+    for suite in suites:
+        project = suite.project
+        if project.decision.prices is not None:
+            read_prices(project.folder / project.decision.prices)
+        if (record := record_file(project, suite.name)).is_file():
+            read_record(record)
+        written = SuiteLabels(suite=suite.name, evals=suite.file.parent)
+        read_overrides(written.misses_file)
+        for file in written.judge_files:
+            read_labels(file)
+        if suite.config.training is not None:
+            _check_rows(project.folder / suite.config.training, f"suites.{suite.name}.training")
+
+
+def _check_rows(file: Path, key: str) -> None:
+    if not file.is_file():
+        near = nearest(file.name, [path.name for path in file.parent.glob("*.jsonl")])
+        raise ConfigError("there is no such file", file=file, key=key, hint=near)
+    if file.stat().st_size:
+        read_objects(file, key=key, most=SAMPLE)
