@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 from harness.errors import ConfigError
 from systems.answers import describe
 
+CONFIG = "adapter_config.json"
+
 
 def with_adapter(model: PreTrainedModel, adapter: Path, *, key: str, merge: bool) -> Any:
     """A base model with an adapter on it, or merged into its weights.
@@ -21,12 +23,16 @@ def with_adapter(model: PreTrainedModel, adapter: Path, *, key: str, merge: bool
     ConfigError
         When the adapter is not there, or was made for another base model.
     """
-    if not (adapter / "adapter_config.json").is_file():
-        raise ConfigError("there is no adapter (adapter_config.json)", file=adapter, key=key)
+    if not (adapter / CONFIG).is_file():
+        raise ConfigError(f"there is no adapter ({CONFIG})", file=adapter, key=key)
+    try:
+        config = PeftConfig.from_pretrained(str(adapter))
+    except (ValueError, KeyError, OSError, TypeError) as error:
+        message = f"is no configuration of an adapter: {describe(error)}"
+        raise ConfigError(message, file=adapter / CONFIG, key=key) from error
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            config = PeftConfig.from_pretrained(str(adapter))
             tuned = PeftModel.from_pretrained(model, str(adapter), config=config)
     except (ValueError, RuntimeError, KeyError, OSError, TypeError) as error:
         reason = describe(error).splitlines()[0]

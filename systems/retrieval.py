@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import bm25s
 import faiss
@@ -20,6 +21,7 @@ from systems.corpus import Chunk
 
 Method = Literal["bm25", "dense", "hybrid"]
 Ranking = list[tuple[int, float]]  # (chunk, score), best first
+Loaded = TypeVar("Loaded")
 TOKENS = r"(?u)\b\w+\b"  # any language: no stop words are dropped
 
 
@@ -137,36 +139,50 @@ class Index:
             index.index(_tokens([chunk.indexed_text for chunk in self.chunks]), show_progress=False)
             index.save(folder, show_progress=False)
 
-        folder = self._stored(f"bm25 {bm25s.__version__} {k1} {b}", build)
-        return Bm25Retriever(bm25s.BM25.load(folder, show_progress=False), len(self.chunks))
+        def load(folder: Path) -> Bm25Retriever:
+            index = bm25s.BM25.load(folder, show_progress=False)
+            return Bm25Retriever(index, len(self.chunks))
+
+        return self._stored(f"bm25 {bm25s.__version__} {k1} {b}", build, load)
 
     def _dense(self) -> DenseRetriever:
         def build(folder: Path) -> None:
             vectors = self._encoder().encode([chunk.indexed_text for chunk in self.chunks])
             np.save(folder / "vectors.npy", vectors, allow_pickle=False)
 
-        folder = self._stored(f"dense {self._encoder_name}", build)
-        vectors = np.load(folder / "vectors.npy", allow_pickle=False)
-        return DenseRetriever(vectors, self._encoder)
+        def load(folder: Path) -> DenseRetriever:
+            vectors = np.load(folder / "vectors.npy", allow_pickle=False)
+            return DenseRetriever(vectors, self._encoder)
 
-    def _stored(self, what: str, build: Callable[[Path], None]) -> Path:
-        """The folder of an index; built beside and moved, so that none is ever half there."""
+        return self._stored(f"dense {self._encoder_name}", build, load)
+
+    def _stored(
+        self, what: str, build: Callable[[Path], None], load: Callable[[Path], Loaded]
+    ) -> Loaded:
+        """What is loaded of an index, built if it is not there or cannot be read."""
         digest = hashlib.sha256(what.encode())
         for chunk in self.chunks:
             digest.update(json.dumps([chunk.id, chunk.indexed_text]).encode())
         folder = self.folder / digest.hexdigest()[:32]
         if folder.is_dir():
-            return folder
-        half = folder.with_name(f"{folder.name}.{os.getpid()}")
+            with suppress(OSError, EOFError, ValueError, KeyError):
+                return load(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made anew
+        _build_whole(folder, build)
+        return load(folder)
+
+
+def _build_whole(folder: Path, build: Callable[[Path], None]) -> None:
+    """Build a folder beside its place and move it there, so that none is ever half there."""
+    half = folder.with_name(f"{folder.name}.{os.getpid()}")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir(parents=True)
+    try:
+        build(half)
+        if not folder.is_dir():  # another process may have been quicker
+            half.rename(folder)
+    finally:
         shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True)
-        try:
-            build(half)
-            if not folder.is_dir():  # another process may have been quicker
-                half.rename(folder)
-        finally:
-            shutil.rmtree(half, ignore_errors=True)
-        return folder
 
 
 def passages_of(ranking: Ranking, chunks: Sequence[Chunk]) -> tuple[Passage, ...]:

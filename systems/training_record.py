@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import jsonschema
 
 from harness.errors import ConfigError
 from harness.types import SystemSpec
@@ -15,12 +19,39 @@ RECORD = "rung.json"
 
 
 def read_record(adapter: Path) -> dict[str, Any]:
-    """The training record of an adapter; empty for one that was trained elsewhere."""
+    """The training record of an adapter; empty for one that was trained elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        It is there, and is no such record.
+    """
+    file = adapter / RECORD
     try:
-        record = json.loads((adapter / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        _schema().validate(record)
+    except OSError:
         return {}
-    return record if isinstance(record, dict) else {}
+    except jsonschema.ValidationError as error:
+        raise _no_record(file, error.message, ".".join(map(str, error.path))) from None
+    except ValueError as error:
+        raise _no_record(file, str(error)) from None
+    return dict(record)
+
+
+def _no_record(file: Path, why: str, key: str = "") -> ConfigError:
+    return ConfigError(
+        f"this is no record of a training: {why:.200}",
+        file=file,
+        key=key or None,
+        hint="Train again. Without the file, the adapter is one that was trained elsewhere.",
+    )
+
+
+@cache
+def _schema() -> jsonschema.Draft202012Validator:
+    text = (files("harness") / "schemas/training_record.schema.json").read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def require_adapter(spec: SystemSpec) -> None:

@@ -29,6 +29,14 @@ WRONG = {
         {"kind": "fine_tuned", "recipe": "recipe.yaml", "adapter": "stale"},
         ["*systems.wrong.adapter: the adapter is stale*another base model*", "*rung train wrong*"],
     ),
+    "a training record cut short": (
+        {"kind": "fine_tuned", "adapter": "cut"},
+        ["*cut/rung.json: this is no record of a training: *", "*Train again. *"],
+    ),
+    "a training record without its tokens": (
+        {"kind": "fine_tuned", "adapter": "bare"},
+        ["*bare/rung.json: samples.0: this is no record of a training: 'ids' is a required*"],
+    ),
     "an adapter that is not trained yet": (
         {"kind": "fine_tuned", "recipe": "recipe.yaml", "adapter": "adapters/new"},
         ["*new: systems.wrong.adapter: there is no adapter here yet*", "*`rung train wrong` makes it. *"],
@@ -113,6 +121,11 @@ def wrong(project: SampleProject) -> SampleProject:
     project.write("evals/recipe.yaml", "data: train.jsonl\n")
     project.write("evals/stale/adapter_config.json", "{}")
     project.write("evals/stale/rung.json", jsonl([{"base": "sha256:00"}]))
+    project.write("evals/cut/adapter_config.json", "{}")
+    project.write("evals/cut/rung.json", '{"base": "sha')
+    project.write("evals/bare/adapter_config.json", "{}")
+    sample = {"messages": [], "in_loss": [], "answer": ""}
+    project.write("evals/bare/rung.json", jsonl([{"samples": [sample]}]))
     project.write("evals/toy.jsonl", jsonl([{"id": "x", "input": {"question": "why?"}}]))
     mark = 'import pytest\n\npytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["wrong"])\n'
     project.write("evals/test_toy.py", f"{mark}\n\ndef test_x(output): pass\n")

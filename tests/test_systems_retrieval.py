@@ -143,6 +143,27 @@ def test_an_index_is_built_once(index):
     assert first.encoder.calls == [len(TEXTS)]
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY", b"{"])
+@pytest.mark.parametrize(
+    ("method", "file"),
+    [
+        ("dense", "vectors.npy"),
+        ("bm25", "vocab.index.json"),
+        ("bm25", "data.csc.index.npy"),
+        ("bm25", "params.index.json"),
+    ],
+)
+def test_a_damaged_index_is_built_anew(index, tmp_path, method, file, content):
+    before = index().retriever(method, {}).rank(["stolen bicycle"], 2)
+    (damaged,) = (tmp_path / "index").glob(f"*/{file}")
+    if content is None:
+        damaged.unlink()
+    else:
+        damaged.write_bytes(content)
+    assert index().retriever(method, {}).rank(["stolen bicycle"], 2) == before
+    assert damaged.stat().st_size > 4
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"texts": {**TEXTS, "age": "Members must be eighteen."}}, {"encoder_name": "another"}],

@@ -114,6 +114,14 @@ def test_an_adapter_whose_shapes_do_not_fit_is_refused(trained, tmp_path):
         texts(spec)
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"peft_type": "LORAX"}'])
+def test_an_adapter_whose_configuration_is_none_is_told(trained, tmp_path, content):
+    spec, _ = trained
+    (tmp_path / "adapter/adapter_config.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"adapter_config\.json: .* is no configuration"):
+        texts(spec)
+
+
 def test_a_folder_without_an_adapter_says_how_one_is_made(tuned):
     with pytest.raises(ConfigError, match="rung train tuned"):
         texts(with_options(tuned(), adapter="nowhere"))
