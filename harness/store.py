@@ -27,6 +27,7 @@ from harness.types import Score
 
 SCHEMA_VERSION = 1
 DOCUMENT = "run.json"
+EVERY_RUN_HAS = ("run_id", "suites", "systems")
 TABLES = ("scores", "outputs", "cases")
 PART_ROWS = 50_000  # of a table that is laid out and written at once
 ABANDONED_S = 86_400  # a folder that nobody has written into for a day belongs to a killed run
@@ -130,6 +131,16 @@ class RunStore:
             and (folder / DOCUMENT).is_file()
         )
 
+    def documents(self, most: int | None = None) -> tuple[list[Document], list[str]]:
+        """Return the runs, or the last of them, oldest first, and the ids of those that cannot be read."""
+        found, unread, names = [], [], self.run_ids()
+        for name in names if most is None else names[-most:]:
+            try:
+                found.append(read_document(self.reports / name))
+            except StoreError:
+                unread.append(name)
+        return found, unread
+
 
 def write_document(folder: Path, document: Document) -> None:
     """Write run.json."""
@@ -161,6 +172,9 @@ def read_document(folder: Path) -> Document:
         )
     for migrate in MIGRATIONS[version - 1 :]:
         document = migrate(document)
+    missing = [key for key in EVERY_RUN_HAS if key not in document]
+    if missing:
+        raise StoreError(f"this run is damaged: it has no '{missing[0]}'", file=file)
     return dict(document)
 
 

@@ -84,6 +84,24 @@ def test_damaged_answers_are_asked_for_again_and_counted(project: SampleProject)
     result.stdout.fnmatch_lines(["cache: 11 stored outputs were damaged and are asked for again"])
 
 
+def test_an_earlier_run_that_is_damaged_costs_no_later_one(project: SampleProject, answers) -> None:
+    target = "suites: {toy: {champion: a, target: 0.8}}\n"  # earlier runs tell what was tried
+    project.suite(faults.SUITE, systems={"a": answers()}, extra=target)
+    project.run("-q")
+    earlier = project.latest
+    (earlier / "run.json").write_text('{"schema_version"')
+    result = project.run("-q")
+    told = f"stored runs that cannot be read and count as none: {earlier.name}"
+    result.stdout.fnmatch_lines([told])
+    assert "INTERNALERROR" not in result.stdout.str()
+    assert project.latest != earlier
+    listed = project.rung("runs")
+    assert listed.ret == 0
+    assert project.latest.name in listed.stdout.str()
+    listed.stderr.fnmatch_lines([f"{earlier.name} cannot be read: `rung runs {earlier.name}`*"])
+    project.rung("runs", earlier.name).stderr.fnmatch_lines(["*run.json: this run is damaged: *"])
+
+
 # Put into a project, it fails whatever reaches for another machine, and says who did.
 NO_NETWORK = """
 import socket

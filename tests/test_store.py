@@ -68,7 +68,8 @@ def test_a_run_that_is_not_there_suggests_the_nearest(tmp_path: Path, name, expe
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema_version": "x"}', '{"schema_version": 99}']
+    "text",
+    ["", "{", "[]", '{"schema_version": "x"}', '{"schema_version": 99}', '{"schema_version": 1}'],
 )
 def test_a_damaged_or_newer_document_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)

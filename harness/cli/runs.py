@@ -49,15 +49,21 @@ def runs(run: str | None, keep: int | None, clear_cache: bool, as_json: bool) ->
         for file in workspace.state.folder.glob(f"{workspace.state.cache.name}*"):
             file.unlink()
             click.echo(f"deleted {file}")
-    names = [run] if run is not None else store.run_ids()
-    rows = [_row(read_document(store.find(name))) for name in names]
+    unread: list[str] = []
+    if run is not None:
+        documents = [read_document(store.find(run))]
+    else:
+        documents, unread = store.documents()
+    rows = [_row(document) for document in documents]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-    elif not rows:
+    elif not rows and not unread:
         click.echo(f"no runs in {store.reports}: pytest evals/ makes one")
     else:
         for row in rows:
             click.echo(_line(row))
+    for name in unread:
+        click.echo(f"{name} cannot be read: `rung runs {name}` says why", err=True)
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         session.exitstatus = evaluation.finish(session.exitstatus)
     except RungError as error:
-        evaluation.problem = str(error)
+        evaluation.notes.append(str(error))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

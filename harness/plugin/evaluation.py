@@ -49,8 +49,7 @@ class Evaluation:
         self.catalogue.find(_asked_paths(config))
         self._check_names()
         self.misconfigured = False
-        self.problem: str | None = None
-        self.notes: list[str] = []  # of the workers
+        self.notes: list[str] = []  # what went wrong, for the user
         self.stored: Path | None = None  # the folder of the run, once it is written
         self.document: dict[str, Any] | None = None
         self._fingerprints: dict[tuple[Path, str], Fingerprint] = {}
@@ -254,7 +253,6 @@ class Evaluation:
             return exitstatus
         parts.merge(folder, self.run, self.catalogue)
         self.notes += self.runner.notes()
-        self.problem = "\n".join(self.notes) or None
         if not any(run.answers for run in self.run.runs.values()):
             return exitstatus
         from harness.plugin.finish import store_run

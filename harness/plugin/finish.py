@@ -21,12 +21,13 @@ from harness.plugin.rebuilding import kept
 from harness.plugin.together import look_together
 from harness.report import write_pages
 from harness.run import SuiteRun
-from harness.store import SCHEMA_VERSION, write_document, write_table
+from harness.store import SCHEMA_VERSION, Document, write_document, write_table
 
 if TYPE_CHECKING:
     from harness.plugin.evaluation import Evaluation
 
 GIT_TIMEOUT_S = 10
+HISTORY = 50  # stored runs looked at for what was tried, and how often
 
 
 def store_run(evaluation: Evaluation) -> None:
@@ -78,11 +79,21 @@ def _judged(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, dict[str,
         tables,
         reports,
         project=evaluation.project,
-        store=evaluation.store,
+        history=_history(evaluation),
         suites=suites,
         locked_uses=_looks(evaluation),
     )
     return document, tables
+
+
+def _history(evaluation: Evaluation) -> list[Document]:
+    """The runs before this one; what cannot be read of them is told, and costs no run."""
+    found, unread = evaluation.store.documents(HISTORY)
+    if unread:
+        evaluation.notes.append(
+            f"stored runs that cannot be read and count as none: {', '.join(unread)}"
+        )
+    return found
 
 
 def _looks(evaluation: Evaluation) -> dict[str, set[str]]:

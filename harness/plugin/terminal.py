@@ -23,9 +23,9 @@ COLOURS = {"passed": "green", "failed": "red", "undecided": "yellow", "not_judge
 
 def summarise(reporter: Any, evaluation: Evaluation) -> None:
     """Write the summary of an evaluation, where there was one."""
-    if evaluation.problem is not None:
+    if evaluation.notes:
         reporter.section("rung", red=True)
-        reporter.write_line(evaluation.problem)
+        reporter.write_line("\n".join(evaluation.notes))
     if evaluation.document is None:
         return
     reporter.section("rung")

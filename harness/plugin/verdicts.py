@@ -13,13 +13,12 @@ from harness.escalation import RunData, verdict_rows
 from harness.escalation.outcomes_of_run import deciding_metrics
 from harness.plugin.calibrating import LiveSuite
 from harness.plugin.pilots import steps
-from harness.store import Columns, Document, RunStore, read_document
+from harness.store import Columns, Document
 from harness.suites import Catalogue
 from harness.summary import measured
 from harness.training_check import TrainingCheck, readiness_of, suspected_cases, unexamined
 
 SCORE_KEY = ("suite", "system", "case", "epoch", "metric")
-HISTORY = 50  # stored runs looked at for what was tried, and how often
 
 
 def find_causes(suites: Sequence[LiveSuite]) -> dict[str, list[Miss]]:
@@ -77,7 +76,7 @@ def judge(
     reports: Mapping[str, dict[str, Any] | None],
     *,
     project: Project,
-    store: RunStore,
+    history: Sequence[Document],
     suites: Sequence[LiveSuite] = (),
     locked_uses: Mapping[str, Set[str]] | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
@@ -105,7 +104,7 @@ def judge(
         document=document,
         scores=measured(tables["scores"]),
         cases=tables["cases"],
-        history=[read_document(store.find(name)) for name in store.run_ids()[-HISTORY:]],
+        history=history,
         known=known,
         locked_uses=locked_uses or {},
         suspected=suspected_cases(reports.values()) if any(reports.values()) else None,
