@@ -38,12 +38,12 @@ class TrainingCheck:
         self.encoder_name = project.encoder or DEFAULT_ENCODER
 
     def find(self, training: Path, suites: Suites, *, suite: str) -> Report | None:
-        """Return what was found in these rows, or None when they were not examined as they are."""
-        memo = self._memo(training, suites, suite)
-        if not memo.is_file():
+        """Return what was found in these rows; None where nobody looked, or it cannot be read."""
+        try:
+            report = json.loads(self._memo(training, suites, suite).read_text("utf-8"))
+        except (OSError, ValueError):
             return None
-        report: Report = json.loads(memo.read_text("utf-8"))
-        return report
+        return dict(report) if isinstance(report, dict) else None
 
     def put(self, report: Report, training: Path, suites: Suites, *, suite: str) -> None:
         """Remember a report, whole or not at all."""

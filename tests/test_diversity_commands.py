@@ -14,7 +14,9 @@ from systems_models import chat_model
 
 import systems.late_encoder
 from harness.cli import rung
+from harness.config import load_project
 from harness.errors import RungError
+from harness.training_check import TrainingCheck
 from harness.training_rows import load_training_rows
 from harness.types import Case
 
@@ -155,6 +157,17 @@ def test_an_audit_that_found_errors_counts_until_another_is_made(company):
     company.report("routing")
     audit(company)
     assert company.report("routing")["ready"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"ready', b"[1]", b"\xff"])
+def test_what_was_found_and_cannot_be_read_was_never_found(company, tmp_path, content):
+    company.rung("data", "routing")
+    check = TrainingCheck(load_project(company.evals / "rung.yaml"))
+    asked = company.evals / "train.jsonl", {"routing": company.cases}
+    assert check.find(*asked, suite="routing")["suite"] == "routing"
+    (memo,) = (tmp_path / ".rung/data/reports").iterdir()
+    memo.write_bytes(content)
+    assert check.find(*asked, suite="routing") is None
 
 
 def test_rows_tell_their_place_from_the_projects_folder_on(company):
