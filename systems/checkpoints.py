@@ -50,6 +50,10 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / BASIS).write_text(json.dumps(self.basis), encoding="utf-8")
 
+    def remove(self) -> None:
+        """Delete them all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def last(self) -> Path | None:
         """The newest checkpoint that was written whole."""
         whole = [path for path in self._found() if _is_whole(path)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import random
-import shutil
 import tempfile
 import time
 import warnings
@@ -194,7 +194,7 @@ class SystemTrainer:
         }
         text = json.dumps(record, ensure_ascii=False)
         (out / RECORD).write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(checkpoints.folder, ignore_errors=True)
+        checkpoints.remove()
         return out
 
     def _run(self, trainer: Any, checkpoints: Checkpoints) -> None:
@@ -212,6 +212,13 @@ class SystemTrainer:
         if trainer.state.global_step == 0:
             raise ConfigError(
                 "not one step was trained", file=self.recipe.path, key="trainer.max_steps"
+            )
+        if _diverged(trainer):
+            checkpoints.remove()  # to go on from them would diverge again
+            raise SystemFailure(
+                "the training diverged: loss or weights are no numbers any more",
+                file=self.recipe.path,
+                hint="Lower trainer.learning_rate, or warm it up (trainer.warmup_steps).",
             )
 
     def _compared_trainer(
@@ -263,6 +270,7 @@ class SystemTrainer:
             "use_cpu": not torch.cuda.is_available(),
             "max_length": min(self.backend.context_length, 1 << 17),
             "logging_steps": 10,
+            "logging_nan_inf_filter": False,  # it would show a loss of 0 for one that is no number
             "save_strategy": "epoch",
             "save_total_limit": 1,
             "eval_strategy": "epoch" if validated else "no",
@@ -312,6 +320,8 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
         self._on_log = on_log
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            control.should_training_stop = True
         self._on_log({"step": state.global_step, "steps": state.max_steps, **(logs or {})})
 
 
@@ -323,6 +333,12 @@ def _quiet() -> Iterator[None]:
         # PEFT looks for the base model from the folder one stands in, where it need not be.
         warnings.filterwarnings("ignore", "Could not find a config file")
         yield
+
+
+def _diverged(trainer: Any) -> bool:
+    losses = (entry.get("loss", 0.0) for entry in trainer.state.log_history)
+    trained = (p for p in trainer.model.parameters() if p.requires_grad)
+    return not all(map(math.isfinite, losses)) or not all(bool(p.isfinite().all()) for p in trained)
 
 
 def _dataset(rows: Sequence[PreparedRow]) -> Dataset:

@@ -23,7 +23,7 @@ from tuned_systems import (
     write_system,
 )
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, SystemFailure
 from systems import load_trainer
 from systems.fine_tuned import FineTunedSystem
 from systems.rag import RagSystem
@@ -263,6 +263,16 @@ def test_rows_that_are_cases_of_a_suite_are_refused_unless_allowed(tuned, tmp_pa
 def test_a_recipe_that_cannot_be_followed_is_told(tuned, tmp_path, recipe, complaint):
     with pytest.raises(ConfigError, match=complaint):
         train(tuned(**recipe), tmp_path / "adapter", seed=0)
+
+
+def test_a_training_that_diverges_leaves_no_adapter_and_nothing_to_go_on_from(tuned, tmp_path):
+    hot = tuned(trainer={**QUICK, "max_steps": 40, "logging_steps": 1, "learning_rate": 1e30})
+    seen = []
+    with pytest.raises(SystemFailure, match="the training diverged") as caught:
+        train(hot, tmp_path / "adapter", seed=0, on_log=seen.append)
+    assert "learning_rate" in caught.value.hint
+    assert not list((tmp_path / "adapter").iterdir())
+    assert max(entry.get("step", 0) for entry in seen) < 40, "it is not trained to its end"
 
 
 def test_four_bit_training_without_the_hardware_is_told(tuned, tmp_path):
