@@ -232,6 +232,11 @@ class TestWhen:
         with pytest.raises(ConfigError, match="is fix_eval, not escalate_to_gpu"):
             escalate(project, monkeypatch, "query")
 
+    def test_a_system_without_a_recipe_is_told_which_have_one(self, project, monkeypatch):
+        with pytest.raises(ConfigError, match="'plain' names no recipe") as caught:
+            escalate(project, monkeypatch, "plain", "--anyway")
+        assert caught.value.hint == "Those of 'query' that do: lora."
+
     def test_an_unknown_suite_is_named_with_the_nearest(self, project, monkeypatch):
         with pytest.raises(ConfigError, match="Did you mean 'query'"):
             escalate(project, monkeypatch, "qury")

@@ -38,8 +38,15 @@ class Subject:
         return self.system.name if self.system is not None else self.suite.name
 
 
-def find_subject(workspace: Workspace, name: str, *, tuned_elsewhere: bool = False) -> Subject:
+def find_subject(
+    workspace: Workspace, name: str, *, tuned_elsewhere: bool | None = None
+) -> Subject:
     """Look up what `rung pilot NAME` means: a system with a recipe, or a suite that has one.
+
+    Parameters
+    ----------
+    tuned_elsewhere
+        Whether `--import` names what is judged; None where there is no such option.
 
     Raises
     ------
@@ -50,9 +57,7 @@ def find_subject(workspace: Workspace, name: str, *, tuned_elsewhere: bool = Fal
     suites = {suite.name: suite for suite in workspace.catalogue().suites.values()}
     if name in suites:
         suite = suites[name]
-        named = [spec for spec in suite.systems if "recipe" in spec.options]
-        own = [s for s in project.systems.values() if "recipe" in s.options and _trains(s, suite)]
-        system = next(iter((*named, *own)), None)
+        system = next(iter(_trained_for(suite)), None)
     elif name in project.systems:
         system = project.systems[name]
         suite = _suite_of(system, suites)
@@ -63,14 +68,29 @@ def find_subject(workspace: Workspace, name: str, *, tuned_elsewhere: bool = Fal
     if tuned_elsewhere:
         system = None
     elif system is None or "recipe" not in system.options:
-        raise ConfigError(
-            f"no system of '{suite.name}' names a recipe: there is nothing to train",
-            file=project.file,
-            key="systems",
-            hint=f"Add {suite.name}-lora: {{kind: fine_tuned, model: ..., prompt: ..., recipe: FILE.yaml}}, "
-            "or say --import SIZE=SYSTEM for systems that were tuned elsewhere.",
-        )
+        raise _no_recipe(suite, system, offers_import=tuned_elsewhere is not None)
     return Subject(suite=suite, system=system, general=suites.get(suite.config.retained or ""))
+
+
+def _trained_for(suite: Suite) -> list[SystemSpec]:
+    """The systems with a recipe that a suite runs on, or whose rows are the suite's."""
+    known = suite.project.systems.values()
+    named = [spec for spec in suite.systems if "recipe" in spec.options]
+    own = [spec for spec in known if "recipe" in spec.options and _trains(spec, suite)]
+    return list({spec.name: spec for spec in (*named, *own)}.values())
+
+
+def _no_recipe(suite: Suite, system: SystemSpec | None, *, offers_import: bool) -> ConfigError:
+    example = "{kind: fine_tuned, model: ..., prompt: ..., recipe: FILE.yaml}"
+    hints = [f"Add {suite.name}-lora: {example}."]
+    message = f"no system of '{suite.name}' names a recipe: there is nothing to train"
+    if system is not None:
+        message = f"'{system.name}' names no recipe: there is nothing to train"
+    if trained := _trained_for(suite):
+        hints = [f"Those of '{suite.name}' that do: {', '.join(spec.name for spec in trained)}."]
+    if offers_import:
+        hints.append("Or say --import SIZE=SYSTEM for systems that were tuned elsewhere.")
+    return ConfigError(message, file=suite.project.file, key="systems", hint=" ".join(hints))
 
 
 def _trains(spec: SystemSpec, suite: Suite) -> bool:
