@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -149,6 +150,7 @@ def load_project(file: Path) -> Project:
     """
     document, lines = _read_yaml(file)
     _validate(document, file=file, lines=lines)
+    _check_numbers(document, (), file=file, lines=lines)
     models = {name: _model(name, entry) for name, entry in (document.get("models") or {}).items()}
     encoder = document.get("encoder")
     systems: dict[str, SystemSpec] = {}
@@ -304,6 +306,23 @@ def _validate(document: Mapping[str, Any], *, file: Path, lines: Mapping[KeyPath
     )
     if errors:
         _raise(_deepest(errors[0]), file=file, lines=lines)
+
+
+def _check_numbers(
+    value: object, path: KeyPath, *, file: Path, lines: Mapping[KeyPath, int]
+) -> None:
+    """Refuse YAML's `.nan` and `.inf`: they compare with nothing, and JSON does not know them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(
+            f"{value} is no number", file=file, line=_line(path, lines), key=_dotted(path)
+        )
+    inner: Iterable[tuple[Any, object]] = ()
+    if isinstance(value, Mapping):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    for key, item in inner:
+        _check_numbers(item, (*path, key), file=file, lines=lines)
 
 
 def _deepest(error: Any) -> Any:

@@ -83,6 +83,22 @@ CONFIGURATIONS = {
         "systems:\n  a: {kind: recorded, output: x}\n",
         "rung.yaml:2: systems.a.output: unknown key*Did you mean 'outputs'?*",
     ),
+    "a number that is none": (
+        "systems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\nsuites:\n  toy:\n    target: .nan\n",
+        "rung.yaml:5: suites.toy.target: nan is no number",
+    ),
+    "an infinite number": (
+        "systems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\ndecision: {volume_per_month: .inf}\n",
+        "rung.yaml:3: decision.volume_per_month: inf is no number",
+    ),
+    "settings of a suite that is not there": (
+        "systems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\nsuites: {toi: {target: 0.8}}\n",
+        "rung.yaml: suites.toi: there is no suite 'toi' (test_toi.py)*",
+    ),
+    "general skills that are not there": (
+        "systems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\nsuites: {toy: {retained: skils}}\n",
+        "rung.yaml: suites.toy.retained: there is no suite 'skils' (test_skils.py)*",
+    ),
     "a missing key": ("systems:\n  a: {kind: recorded}\n", "rung.yaml:2: systems.a: *'outputs'*"),
     "no systems": ("suites: {}\n", "rung.yaml*'systems' is missing*"),
     "a system of the suite that is not defined": (

@@ -109,6 +109,8 @@ class TestPrices:
             ("output_per_million", "output_per_milion", "models.hosted.output_per_milion"),
             ("training_cost: 60", "trainning_cost: 60", "step.trainning_cost"),
             ("h100-80gb: 2.4", "h100-80gb: a lot", "gpus.h100-80gb"),
+            ("h100-80gb: 2.4", "h100-80gb: .inf", "gpus.h100-80gb"),
+            ("h100-80gb: 2.4", "h100-80gb: .nan", "gpus.h100-80gb"),
         ],
     )
     def test_a_wrong_price_is_named(self, tmp_path, old, new, key):

@@ -13,6 +13,7 @@ Everything but the date and the currency may be absent; what is absent is missin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -104,5 +105,5 @@ def _check_keys(value: object, known: tuple[str, ...], place: str, file: Path) -
 
 def _amount(value: object, key: str, file: Path) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not value >= 0:  # type: ignore[operator]
+    if not number or not 0 <= value < math.inf:  # type: ignore[operator]
         raise ConfigError(f"{value!r} is not an amount of money", file=file, key=key)
