@@ -308,3 +308,19 @@ def test_a_budget_without_prices(project: SampleProject, answers) -> None:
     result = project.run("--max-cost", "1")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*--max-cost needs prices*"])
+
+
+def test_a_budget_needs_the_prices_of_what_is_asked_and_no_more(project, answers) -> None:
+    project.suite(RIGHT, systems={"a": answers(), "hosted": answers()})
+    project.write(
+        "evals/rung.yaml",
+        'models: {far: {openai: m-2026-01-01, base_url: "http://127.0.0.1:9/v1"}}\n'
+        "systems:\n"
+        "  a: {kind: recorded, outputs: outputs/a.jsonl}\n"
+        "  hosted: {kind: prompt, model: far, prompt: p.j2}\n"
+        "decision: {prices: prices.yaml}\n",
+    )
+    project.write("evals/p.j2", "{{ input }}")
+    project.write("evals/prices.yaml", "date: 2026-11-20\ncurrency: EUR\n")
+    check(project, "prices.yaml: models.far: this model has no price*", "--max-cost", "1")
+    assert project.run("--max-cost", "1", "--system", "a").ret == 0

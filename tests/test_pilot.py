@@ -138,6 +138,7 @@ def piloted(tmp_path_factory):
         patch.setattr(harness.cli.bench, "tuned", recorded)
         patch.setattr(harness.cli.bench, "examined", lambda *_: {"rows": 40, "ready": True})
         command = ["pilot", "lora", "--sizes", "8,16", "--seeds", "2", "--shots", ""]
+        toy.write("evals/pilots/toy.json", '{"schema_version": 0}')
         trainer.dies_at = 16
         killed = CliRunner().invoke(rung, command)
         trainer.dies_at = None
@@ -151,6 +152,14 @@ def test_a_killed_pilot_goes_on_where_it_was(piloted):
     assert killed.exit_code != 0
     assert trainer.trained == [(8, 0), (16, 0), (16, 1)]
     assert "[3 of 3] 16 rows, seed 1" in finished.output
+
+
+def test_a_record_that_cannot_be_read_does_not_keep_a_pilot_from_making_another(piloted):
+    toy, _, (killed, finished) = piloted
+    assert "this Rung reads 1" in killed.output
+    assert "It is made anew." in killed.output
+    assert "made anew" not in finished.output
+    assert read_record(toy.evals / "pilots/toy.json")["suite"] == "toy"
 
 
 def test_every_size_is_judged_by_the_suite_and_against_its_own_prompt(piloted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -13,6 +14,7 @@ from harness.cli.workspace import Workspace
 from harness.errors import ConfigError
 from harness.pilot import (
     describe,
+    read_record,
     read_sizes,
     record_file,
     trainings,
@@ -59,6 +61,8 @@ def pilot(
     subject = find_subject(workspace, target, tuned_elsewhere=bool(imports))
     bench = Bench(workspace=workspace, subject=subject, quiet=as_json)
     counts = [] if imports else _shots(shots)
+    file = record_file(subject.suite.project, subject.suite.name)
+    _clear_way(file, bench)
     if imports:
         trained = bench.imported(_imports(imports))
     else:
@@ -66,7 +70,6 @@ def pilot(
         chosen = read_sizes(sizes, len(rows)) if sizes else usual_sizes(len(rows))
         trained = bench.trained(trainings(chosen, seeds), rows)
     record = bench.conclude(trained, shots=counts, smaller=smaller)
-    file = record_file(subject.suite.project, subject.suite.name)
     write_record(file, record)
     if as_json:
         click.echo(json.dumps(record, indent=1))
@@ -75,6 +78,15 @@ def pilot(
     for line in describe(record, target=subject.target, tolerated=tolerated):
         click.echo(line)
     click.echo(f"written: {file} (commit it; `pytest evals/` judges with it)")
+
+
+def _clear_way(file: Path, bench: Bench) -> None:
+    """Remove a record that cannot be read: no suite would run beside it, and it is made anew."""
+    try:
+        _ = read_record(file) if file.exists() else None
+    except ConfigError as error:
+        bench.say(f"{error}\n  It is made anew.")
+        file.unlink()
 
 
 def _imports(pairs: Sequence[str]) -> list[tuple[int, str]]:

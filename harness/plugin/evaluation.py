@@ -145,7 +145,8 @@ class Evaluation:
             return None
         from harness.plugin.money import budget
 
-        models = [spec.model for suite in self.catalogue.suites.values() for spec in suite.systems]
+        suites = self.catalogue.suites.values()
+        models = [spec.model for suite in suites for spec in self.chosen(suite)]
         return budget(self._option("max_cost"), self.project, models)
 
     def _check(self) -> None:
