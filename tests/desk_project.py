@@ -65,6 +65,7 @@ def _document(made: MadeRun, run_id: str) -> dict[str, Any]:
                 "decides": ["states_the_policy"],
             }
         ],
+        "systems": [{"name": name, "kind": "recorded", "rung": "prompt"} for name in made.systems],
     }
 
 
