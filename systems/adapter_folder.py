@@ -7,12 +7,14 @@ from pathlib import Path
 from harness.errors import ConfigError
 from harness.types import SystemSpec
 
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
+
 
 def holds_weights(folder: Path) -> bool:
     """Whether training left a whole model in a folder, rather than an adapter for one."""
     return (
         (folder / "config.json").is_file()
-        and not (folder / "adapter_config.json").exists()
+        and not (folder / ADAPTER_CONFIG).exists()
         and any(folder.glob("*.safetensors"))
     )
 

@@ -10,9 +10,8 @@ from peft import PeftConfig, PeftModel
 from transformers import PreTrainedModel
 
 from harness.errors import ConfigError
+from systems.adapter_folder import ADAPTER_CONFIG
 from systems.answers import describe
-
-CONFIG = "adapter_config.json"
 
 
 def with_adapter(model: PreTrainedModel, adapter: Path, *, key: str, merge: bool) -> Any:
@@ -23,13 +22,13 @@ def with_adapter(model: PreTrainedModel, adapter: Path, *, key: str, merge: bool
     ConfigError
         When the adapter is not there, or was made for another base model.
     """
-    if not (adapter / CONFIG).is_file():
-        raise ConfigError(f"there is no adapter ({CONFIG})", file=adapter, key=key)
+    if not (adapter / ADAPTER_CONFIG).is_file():
+        raise ConfigError(f"there is no adapter ({ADAPTER_CONFIG})", file=adapter, key=key)
     try:
         config = PeftConfig.from_pretrained(str(adapter))
     except (ValueError, KeyError, OSError, TypeError) as error:
         message = f"is no configuration of an adapter: {describe(error)}"
-        raise ConfigError(message, file=adapter / CONFIG, key=key) from error
+        raise ConfigError(message, file=adapter / ADAPTER_CONFIG, key=key) from error
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

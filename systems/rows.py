@@ -42,26 +42,32 @@ def read_objects(
     path: Path, *, key: str, most: int | None = None
 ) -> list[tuple[int, dict[str, Any]]]:
     """Read the objects of a JSONL file with their line numbers: all, or the first ones."""
+    objects: list[tuple[int, dict[str, Any]]] = []
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if len(objects) == most:
+                    break
+                text = line.rstrip(b"\n")
+                if number == 1:
+                    text = text.removeprefix(b"\xef\xbb\xbf")
+                if text.strip():
+                    objects.append((number, _object(text, path, number, key)))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path, key=key) from error
-    objects: list[tuple[int, dict[str, Any]]] = []
-    for number, line in enumerate(lines, 1):
-        if len(objects) == most:
-            break
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"not JSON: {error}", file=path, line=number, key=key) from error
-        if not isinstance(value, dict):
-            raise ConfigError("expected an object", file=path, line=number, key=key)
-        objects.append((number, value))
     if not objects:
         raise ConfigError("has no rows", file=path, key=key)
     return objects
+
+
+def _object(line: bytes, path: Path, number: int, key: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"not JSON: {error}", file=path, line=number, key=key) from error
+    if not isinstance(value, dict):
+        raise ConfigError("expected an object", file=path, line=number, key=key)
+    return value
 
 
 def _row(record: Mapping[str, Any], path: Path, line: int, key: str) -> Row:

@@ -12,7 +12,7 @@ import jsonschema
 
 from harness.errors import ConfigError
 from harness.types import SystemSpec
-from systems.adapter_folder import holds_weights, no_adapter, trained_as
+from systems.adapter_folder import ADAPTER_CONFIG, holds_weights, no_adapter, trained_as
 from systems.fingerprint import base_identity
 
 RECORD = "rung.json"
@@ -66,7 +66,7 @@ def require_adapter(spec: SystemSpec) -> None:
     if adapter is None:
         return
     folder = spec.path(adapter)
-    if not (folder / "adapter_config.json").is_file() and not holds_weights(folder):
+    if not (folder / ADAPTER_CONFIG).is_file() and not holds_weights(folder):
         raise no_adapter(spec)
     base = read_record(folder).get("base")
     if base is not None and base != (found := base_identity(spec)):
