@@ -43,7 +43,7 @@ class LocalBackend:
         self.soft_prompt: Tensor | None = None
 
     def check(self) -> None:
-        """Refuse a folder that is not there, and files in it that cannot be loaded."""
+        """Refuse a folder that is not there, files in it that cannot be loaded, and an unusable device."""
         for key, source in (
             ("transformers", self.spec.model.source),
             ("tokenizer", self.options.get("tokenizer")),
@@ -57,6 +57,18 @@ class LocalBackend:
                 self._check_files(source, f"models.{self.spec.model.name}.{key}")
         if self.spec.adapter is not None and self.spec.adapter.is_dir():
             check_files(self.spec.adapter, key="adapter")
+        self._check_device()
+
+    def _check_device(self) -> None:
+        device = self.options.get("device", "cpu")
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:  # no such device; torch without it
+            raise ConfigError(
+                f"'{device}' cannot be used: {describe(error).splitlines()[0]}",
+                key=f"models.{self.spec.model.name}.device",
+                hint="Without this setting the model runs on the CPU.",
+            ) from error
 
     def _check_files(self, source: str, key: str) -> None:
         if self._is_local(source):

@@ -163,6 +163,9 @@ def test_a_system_that_is_left_out_need_not_be_there(project: SampleProject, ans
     project.run("--system", "a").assert_outcomes(passed=3)  # two cases, a gate
     (row,) = project.document()["systems"]
     assert row["name"] == "a"
+    page = (project.latest / "report.html").read_text("utf-8")
+    assert "none in this run" in page
+    assert "not set up" not in page
 
 
 def test_collecting_imports_nothing_heavy(project: SampleProject, answers) -> None:

@@ -61,6 +61,18 @@ WRONG = {
         {"kind": "rag", "retriever": "dense", "corpus": "good", "encoder": "rung-tests/nowhere"},
         ["*encoder: the encoder 'rung-tests/nowhere' is not there and cannot be downloaded*"],
     ),
+    "a model's folder without a model": (
+        {"kind": "prompt", "base": {"transformers": "good"}},
+        ["*good: models.base: holds no model*"],
+    ),
+    "a device that is none": (
+        {"kind": "prompt", "base": {"transformers": chat_model(), "device": "mars"}},
+        ["*models.base.device: 'mars' cannot be used: *device*", "*Without this setting*"],
+    ),
+    "a device that is not here": (
+        {"kind": "prompt", "base": {"transformers": chat_model(), "device": "cuda:99"}},
+        ["*models.base.device: 'cuda:99' cannot be used: *"],
+    ),
     "a pattern that is none": (
         {"kind": "prompt", "answer": {"pattern": "("}},
         ["*systems.wrong.answer.pattern: '(' is no regular expression*"],
@@ -136,8 +148,8 @@ def wrong(project: SampleProject) -> SampleProject:
 def test_a_wrong_system_is_told_before_anything_runs(wrong: SampleProject, what: str) -> None:
     options, lines = WRONG[what]
     given = {"model": "base", "prompt": "prompt.j2", **options}
+    models = {"base": given.pop("base", {"transformers": chat_model()})}
     system = {name: value for name, value in given.items() if value is not None}
-    models = {"base": {"transformers": chat_model()}}
     wrong.write("evals/rung.yaml", json.dumps({"models": models, "systems": {"wrong": system}}))
     result = wrong.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR

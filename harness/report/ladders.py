@@ -59,6 +59,7 @@ class Card:
     say: str
     facts: tuple[Fact, ...]
     rungs: tuple[tuple[str, tuple[Standing, ...]], ...]  # highest first
+    absent: str  # what is said of a rung without a system
     justified: str | None
     target: float | None
     target_label: Markup | None
@@ -198,6 +199,9 @@ def _card(run: RunData, suite: SuiteData, verdict: Mapping[str, Any] | None) -> 
         say=str(verdict["sentence"]) if verdict else _plain_sentence(suite, found, target),
         facts=tuple(facts(verdict)) if verdict else (),
         rungs=by_rung if found else (),
+        absent="not set up"
+        if run.rungs.keys() >= set(suite.info["systems"])
+        else "none in this run",
         justified=justified,
         target=target,
         target_label=None
