@@ -48,7 +48,10 @@ def test_what_a_letter_asks_for_stands_in_the_pages_word_for_word(test: bool) ->
 
 
 @pytest.mark.parametrize("test", [False, True])
-def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_values(test) -> None:
+def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_values(
+    test: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handbooks, "LIKE", 0.0)  # its own questions name a fact
     rng = Random(6)
     for _ in range(300):
         subjects = [
@@ -56,6 +59,31 @@ def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_val
         ]
         told = [question for section in subjects for question in section]
         assert len(told) == len({*told})
+
+
+def test_a_like_fact_is_one_of_another_handbook_of_training_with_answers_of_the_same_kind() -> None:
+    named = {fact.name: fact for fact in FACTS}
+    kept_out = {fact.book for fact in handbooks.facts(True)}
+    for name, like in handbooks.likes().items():
+        fact = named[name]
+        assert len({other.name for other in like}) == len(like) > 0
+        for other in like:
+            assert other.kind.partition(":")[0] == fact.kind.partition(":")[0]
+            assert other.book not in {fact.book, *kept_out}
+
+
+def test_half_of_the_facts_of_training_are_asked_for_as_a_like_one_is_and_none_of_those_kept_out() -> (
+    None
+):
+    rng, as_another = Random(9), 0
+    alike = [fact for fact in handbooks.facts(False) if handbooks.likes().get(fact.name)]
+    assert len(alike) > len(handbooks.facts(False)) / 2
+    for fact in rng.sample(alike, 400):
+        asked = handbooks.ways_to_ask(rng, False, fact)
+        as_another += asked != fact.asked
+        assert asked == fact.asked or asked in {o.asked for o in handbooks.likes()[fact.name]}
+    assert 150 < as_another < 250
+    assert all(handbooks.ways_to_ask(rng, True, f) == f.asked for f in handbooks.facts(True))
 
 
 def test_a_letter_through_retrieval_stands_below_three_sections_of_handbooks_kept_out() -> None:
