@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 
-from training import formats, handbooks, queues, reading, retrieved, values
+from training import formats, handbooks, likes, queues, reading, retrieved, values
 
 FACTS = [*handbooks.facts(False), *handbooks.facts(True)]
 ORGANISATIONS = [org for test in (False, True) for org in queues.organisations(test)]
@@ -61,29 +62,61 @@ def test_no_section_stands_twice_on_the_pages_where_its_facts_would_have_two_val
         assert len(told) == len({*told})
 
 
-def test_a_like_fact_is_one_of_another_handbook_of_training_with_answers_of_the_same_kind() -> None:
-    named = {fact.name: fact for fact in FACTS}
-    kept_out = {fact.book for fact in handbooks.facts(True)}
+def test_a_like_question_is_one_of_another_handbook_of_training_that_wants_the_same_kind() -> None:
+    named = {fact.name: fact for fact in handbooks.facts(False)}
+    asks: dict[str, set[tuple[str, str]]] = {}
+    for fact in named.values():
+        for question in fact.asked:
+            asks.setdefault(question, set()).add((fact.book, fact.kind.partition(":")[0]))
     for name, like in handbooks.likes().items():
         fact = named[name]
-        assert len({other.name for other in like}) == len(like) > 0
-        for other in like:
-            assert other.kind.partition(":")[0] == fact.kind.partition(":")[0]
-            assert other.book not in {fact.book, *kept_out}
+        assert like
+        for question in like:
+            kind = fact.kind.partition(":")[0]
+            assert any(book != fact.book and of == kind for book, of in asks[question])
 
 
-def test_half_of_the_facts_of_training_are_asked_for_as_a_like_one_is_and_none_of_those_kept_out() -> (
+def test_half_of_the_facts_of_training_are_asked_for_as_like_ones_are_and_none_of_those_kept_out() -> (
     None
 ):
-    rng, as_another = Random(9), 0
+    rng, as_others = Random(9), 0
     alike = [fact for fact in handbooks.facts(False) if handbooks.likes().get(fact.name)]
     assert len(alike) > len(handbooks.facts(False)) / 2
     for fact in rng.sample(alike, 400):
         asked = handbooks.ways_to_ask(rng, False, fact)
-        as_another += asked != fact.asked
-        assert asked == fact.asked or asked in {o.asked for o in handbooks.likes()[fact.name]}
-    assert 150 < as_another < 250
+        as_others += asked != fact.asked
+        assert asked == fact.asked or {*asked} <= {*handbooks.likes()[fact.name]}
+    assert 150 < as_others < 250
     assert all(handbooks.ways_to_ask(rng, True, f) == f.asked for f in handbooks.facts(True))
+
+
+def test_likes_of_other_handbooks_than_there_are_now_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handbooks, "LIKES", tmp_path / "likes.txt")
+    handbooks.LIKES.write_text("of 3 questions\nbakery 1: 2\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"of 3 questions.*write it again"):
+        handbooks.likes.__wrapped__()
+
+
+def test_a_question_is_like_those_of_the_nearest_fact_of_its_kind_elsewhere_that_has_no_rival() -> (
+    None
+):
+    def fact(book: str, kind: str, asked: int = 1) -> handbooks.Fact:
+        return handbooks.Fact(book=book, number=1, kind=kind, said=(), asked=("?",) * asked)
+
+    of = [fact("bakery", "clock", 2), fact("bakery", "money"), fact("pool", "clock", 3), fact("pool", "clock")]  # fmt: skip
+    points = np.array([[1, 0, 0], [0, 1, 0], [0.8, 0.6, 0], [0, 0.6, 0.8]])
+    asked = np.array([
+        [0.8, 0.6, 0],  # of the bakery: the pool's first fact
+        [0, 0.8, 0.6],  # the pool's second
+        [1, 0, 0],  # its money is no time: nobody's
+        [0.8, 0, 0.6],  # of the pool: the bakery's first
+        [0.6, 0.8, 0],  # its money is nearest
+        [0.3, 0, 0.95],  # far from both
+        [0.66, 0.63, 0.4],  # about as near to its clock as to its money
+    ])  # fmt: skip
+    assert likes.likes(of, asked, points) == [[3], [], [0], [1]]
 
 
 def test_a_letter_through_retrieval_stands_below_three_sections_of_handbooks_kept_out() -> None:
@@ -127,6 +160,8 @@ def test_no_training_text_holds_a_question_or_a_message_of_the_test_side() -> No
     sent = {message for org in queues.organisations(True) for d in org for message in d.messages}
     assert len(asked) > 300
     assert len(sent) > 150
+    of_training = {q for fact in handbooks.facts(False) for q in fact.asked}
+    assert [question for question in asked & of_training if len(question) > 30] == []
     rng = Random(3)
     drawn = [handbooks.draw(rng, False) for _ in range(150)]
     drawn += [queues.draw(rng, False) for _ in range(150)]
