@@ -12,7 +12,7 @@ from harness.types import Case, Message, Passage
 from systems.asked_prompts import Asked, AskedPrompts
 from systems.prompt import PromptSystem
 from systems.recipe import Recipe
-from systems.rows import as_text
+from systems.rows import as_text, place
 from systems.template import RenderError
 
 
@@ -20,7 +20,7 @@ from systems.template import RenderError
 class PreparedRow:
     """One training row."""
 
-    number: int  # 1 is the first
+    place: str  # its line in the data, or its number
     row: Mapping[str, Any]
     example: Mapping[str, Any]  # in TRL's conversational form
     asked: Asked
@@ -58,7 +58,9 @@ class RowPreparer:
         """
         rows = list(rows)
         found = self._retrieved(rows)
-        return [self._prepared(row, n, found.get(n, ())) for n, row in enumerate(rows, 1)]
+        return [
+            self._prepared(row, place(row, n), found.get(n, ())) for n, row in enumerate(rows, 1)
+        ]
 
     def _retrieved(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, tuple[Passage, ...]]:
         """What is retrieved for each row's input, by the row's number: all at once."""
@@ -67,17 +69,17 @@ class RowPreparer:
         return dict(zip(asked, self.prompts.retrieve(cases), strict=True))
 
     def _prepared(
-        self, row: Mapping[str, Any], number: int, passages: Sequence[Passage]
+        self, row: Mapping[str, Any], at: str, passages: Sequence[Passage]
     ) -> PreparedRow:
         full = {**row, "completion": row.get("completion", row.get("expected_output"))}
         missing = [name for name in self.answers if full.get(name) is None]
         if missing or (row.get("prompt") is None and row.get("input") is None):
-            raise self._wrong(number, f"has no '{missing[0] if missing else 'prompt'}'")
-        asked = self._asked(row, number, passages)
+            raise self._wrong(at, f"has no '{missing[0] if missing else 'prompt'}'")
+        asked = self._asked(row, at, passages)
         prompt = [dict(message) for message in asked.request.messages]
         tools: Any = list(asked.request.tools)
         if row.get("prompt") is not None:
-            prompt, tools = self._messages(row["prompt"], "user", number), row.get("tools")
+            prompt, tools = self._messages(row["prompt"], "user", at), row.get("tools")
         if prompt[-1]["role"] == "assistant":
             raise ConfigError(
                 "a prompt that begins the answer cannot be trained on: where the answer begins "
@@ -86,30 +88,30 @@ class RowPreparer:
             )
         example: dict[str, Any] = {"prompt": prompt}
         for name in self.answers:
-            example[name] = self._messages(full[name], "assistant", number)
+            example[name] = self._messages(full[name], "assistant", at)
         if tools:
             # As text: a table of rows would make all functions' parameters one and the same.
             example["tools"] = tools if isinstance(tools, str) else json.dumps(tools)
-        return PreparedRow(number=number, row=row, example=example, asked=asked)
+        return PreparedRow(place=at, row=row, example=example, asked=asked)
 
-    def _asked(self, row: Mapping[str, Any], number: int, passages: Sequence[Passage]) -> Asked:
+    def _asked(self, row: Mapping[str, Any], at: str, passages: Sequence[Passage]) -> Asked:
         if row.get("input") is None:
-            return self.asked.of_prompt(self._messages(row["prompt"], "user", number))
+            return self.asked.of_prompt(self._messages(row["prompt"], "user", at))
         try:
             return self.asked.of_input(row["input"], passages)
         except RenderError as error:
-            raise self._wrong(number, f"cannot be rendered: {error}") from error
+            raise self._wrong(at, f"cannot be rendered: {error}") from error
 
-    def _messages(self, value: Any, role: str, number: int) -> list[dict[str, Any]]:
+    def _messages(self, value: Any, role: str, at: str) -> list[dict[str, Any]]:
         """A text, or chat messages, as chat messages."""
         if not isinstance(value, list):
             return [{"role": role, "content": as_text(value)}]
         if not value or not all(map(_is_message, value)):
-            raise self._wrong(number, "has chat messages without a role or a content")
+            raise self._wrong(at, "has chat messages without a role or a content")
         return [dict(message) for message in value]
 
-    def _wrong(self, number: int, message: str) -> ConfigError:
-        return ConfigError(f"row {number} {message}", file=self.recipe.data)
+    def _wrong(self, at: str, message: str) -> ConfigError:
+        return ConfigError(f"{at} {message}", file=self.recipe.data)
 
 
 def _is_message(value: Any) -> bool:

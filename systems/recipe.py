@@ -14,7 +14,7 @@ import yaml
 
 from harness.errors import ConfigError, nearest
 from harness.types import CaseInput, SystemSpec
-from systems.rows import asked_texts, read_objects, texts_of_row
+from systems.rows import PlacedRow, asked_texts, read_objects, texts_of_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     return recipe
 
 
-def read_training_objects(recipe: Recipe) -> list[tuple[int, dict[str, Any]]]:
+def read_training_objects(recipe: Recipe) -> list[tuple[int, PlacedRow]]:
     """The rows of a recipe with their line numbers."""
     return read_objects(recipe.data, key="data")
 

@@ -63,7 +63,7 @@ class RowParity:
         for item, row in zip(trainer.train_dataset, rows, strict=True):
             examples = list(_examples(item, row, trainer.args))
             for example in examples:
-                self.require_example(example, row.asked, place=f"row {row.number}")
+                self.require_example(example, row.asked, place=row.place)
             if row.asked.not_compared is not None:
                 reasons[row.asked.not_compared] += 1
             if len(samples) < SAMPLES:

@@ -27,6 +27,19 @@ class Row:
     line: int | None = None  # in its file
 
 
+class PlacedRow(dict[str, Any]):
+    """An object of a file that knows its line: whoever is given a choice of rows can say where one is."""
+
+    def __init__(self, value: Mapping[str, Any], line: int) -> None:
+        super().__init__(value)
+        self.line = line
+
+
+def place(row: Mapping[str, Any], number: int) -> str:
+    """The row's line in its file; of one that is in none, its number among the others."""
+    return f"line {row.line}" if isinstance(row, PlacedRow) else f"row {number}"
+
+
 def read_rows(path: Path, *, key: str) -> list[Row]:
     """Read the rows of a JSONL file.
 
@@ -38,11 +51,9 @@ def read_rows(path: Path, *, key: str) -> list[Row]:
     return [_row(record, path, line, key) for line, record in read_objects(path, key=key)]
 
 
-def read_objects(
-    path: Path, *, key: str, most: int | None = None
-) -> list[tuple[int, dict[str, Any]]]:
+def read_objects(path: Path, *, key: str, most: int | None = None) -> list[tuple[int, PlacedRow]]:
     """Read the objects of a JSONL file with their line numbers: all, or the first ones."""
-    objects: list[tuple[int, dict[str, Any]]] = []
+    objects: list[tuple[int, PlacedRow]] = []
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -60,14 +71,14 @@ def read_objects(
     return objects
 
 
-def _object(line: bytes, path: Path, number: int, key: str) -> dict[str, Any]:
+def _object(line: bytes, path: Path, number: int, key: str) -> PlacedRow:
     try:
         value = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON: {error}", file=path, line=number, key=key) from error
     if not isinstance(value, dict):
         raise ConfigError("expected an object", file=path, line=number, key=key)
-    return value
+    return PlacedRow(value, number)
 
 
 def _row(record: Mapping[str, Any], path: Path, line: int, key: str) -> Row:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import ConfigError, nearest
 from systems.recipe import Recipe
-from systems.rows import texts_of_row
+from systems.rows import place, texts_of_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
     if recipe.group is None:
         return ["\n".join(sorted(texts_of_row(row))) for row in rows]
     fields = [{**row, **(row.get("metadata") or {})} for row in rows]
-    lacking = [i for i, known in enumerate(fields, 1) if known.get(recipe.group) is None]
+    lacking = [i for i, known in enumerate(fields) if known.get(recipe.group) is None]
     if lacking:
         which = (
             "no row has"
@@ -103,7 +103,7 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
         )
         there = {name for row in rows for name in (row.get("metadata") or {})}
         raise ConfigError(
-            f"{which} a '{recipe.group}' in its metadata (row {lacking[0]})",
+            f"{which} a '{recipe.group}' in its metadata ({place(rows[lacking[0]], lacking[0] + 1)})",
             file=recipe.path,
             key="group",
             hint=nearest(recipe.group, there),

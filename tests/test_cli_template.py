@@ -56,7 +56,7 @@ def test_a_difference_shows_both_strings_with_the_first_differing_token_marked(
     assert result.ret == 2
     result.stderr.fnmatch_lines(
         [
-            "rung: systems.tuned: row 1: template parity (prompt)*",
+            "rung: systems.tuned: line 1: template parity (prompt)*",
             "*training: *⟦*⟧*wordy*",
             "*inference: *",
             "*give the row its `input`*",
@@ -83,7 +83,7 @@ def test_a_pair_whose_answer_is_cut_is_an_error(tuned: SampleProject) -> None:
     tuned.write("evals/lora.yaml", recipe)
     result = tuned.rung("data", "tuned", "--template")
     assert result.ret == 2
-    result.stderr.fnmatch_lines(["rung:*row 1: template parity (truncated)*"])
+    result.stderr.fnmatch_lines(["rung:*line 1: template parity (truncated)*"])
 
 
 def test_a_system_without_a_recipe_is_told_the_nearest(tuned: SampleProject) -> None:

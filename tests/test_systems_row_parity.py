@@ -22,7 +22,8 @@ from tuned_systems import (
 )
 
 from harness.errors import ConfigError
-from systems.training import template_parity, train
+from systems.recipe import read_recipe, read_training_objects
+from systems.training import SystemTrainer, template_parity, train
 
 WORDS = "Say the color: "
 SYSTEM = "[system]\nBe brief.\n[user]\nSay the color: {{ input }}"
@@ -224,7 +225,7 @@ def test_a_truncated_answer_is_caught(tuned, mode):
     rows = [*ROWS, {"input": "the odd box", "expected_output": LONG}]
     spec = tuned(rows, trainer={**QUICK, "max_length": 64, "truncation_mode": mode})
     error = refused(spec, "truncated" if mode == "keep_start" else "prompt")
-    assert "row 17" in str(error)
+    assert "line 17" in str(error)
 
 
 # Pairs
@@ -244,7 +245,7 @@ def test_an_answer_of_a_pair_that_is_cut_is_caught(tuned, answer, mode):
         tuned(rows, method="dpo", trainer=trainer),
         "truncated" if mode == "keep_start" else "prompt",
     )
-    assert "row 9" in str(error)
+    assert "line 9" in str(error)
 
 
 def test_pairs_with_other_instructions_are_refused(tuned):
@@ -267,18 +268,34 @@ def test_a_model_of_pairs_is_held_to_them_before_it_is_judged(tuned, tmp_path):
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ({"input": "q"}, "row 1 has no 'completion'"),
-        ({"completion": "a"}, "row 1 has no 'prompt'"),
-        ({"prompt": ["q"], "completion": "a"}, "row 1 has chat messages without a role"),
-        ({"prompt": [], "completion": "a"}, "row 1 has chat messages without"),
-        ({"prompt": "q", "completion": []}, "row 1 has chat messages without"),
-        ({"input": {"question": "q"}, "completion": "a"}, "row 1 cannot be rendered"),
+        ({"input": "q"}, "line 2 has no 'completion'"),
+        ({"completion": "a"}, "line 2 has no 'prompt'"),
+        ({"prompt": ["q"], "completion": "a"}, "line 2 has chat messages without a role"),
+        ({"prompt": [], "completion": "a"}, "line 2 has chat messages without"),
+        ({"prompt": "q", "completion": []}, "line 2 has chat messages without"),
+        ({"input": {"question": "q"}, "completion": "a"}, "line 2 cannot be rendered"),
     ],
 )
 def test_a_row_that_cannot_be_trained_on_is_told(tuned, row, complaint):
-    prompt = "{{ input.table }} {{ input }}"
+    spec = tuned([row], prompt="{{ input.table }} {{ input }}")
+    data = spec.folder / "train.jsonl"
+    data.write_text("\n" + data.read_text())  # a line without a row counts, as in any editor
     with pytest.raises(ConfigError, match=complaint):
-        template_parity(tuned([row], prompt=prompt))
+        template_parity(spec)
+
+
+def test_a_row_is_told_by_its_line_also_where_others_are_left_out(tuned):
+    spec = tuned([*ROWS[:4], {"input": "q"}])
+    recipe = read_recipe(spec)
+    some = [row for _, row in read_training_objects(recipe)][2:]
+    with pytest.raises(ConfigError, match=r"train\.jsonl: line 5 has no 'completion'"):
+        SystemTrainer(spec, recipe).compare(some)
+
+
+def test_a_row_of_no_file_is_told_by_its_number(tuned):
+    spec = tuned(ROWS)
+    with pytest.raises(ConfigError, match="row 3 has no 'completion'"):
+        SystemTrainer(spec).compare([*ROWS[:2], {"input": "q"}])
 
 
 # Functions

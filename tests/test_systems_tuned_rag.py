@@ -102,7 +102,7 @@ def test_rows_whose_own_prompts_lack_the_passages_are_refused(tmp_path):
     ]
     with pytest.raises(ConfigError, match=r"template parity \(prompt\)") as caught:
         template_parity(rag_of(tmp_path, rows))
-    assert "row 1" in str(caught.value)
+    assert "line 1" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [7, ["red", 7], {"box": 7}], ids=str)
@@ -112,7 +112,7 @@ def test_a_row_whose_input_is_no_text_is_searched_with_as_the_template_writes_it
 
 
 def test_a_retriever_that_needs_gold_passages_is_told_before_training(tmp_path):
-    with pytest.raises(ConfigError, match=r"row 1 cannot be rendered: .*gold passages"):
+    with pytest.raises(ConfigError, match=r"line 1 cannot be rendered: .*gold passages"):
         train(rag_of(tmp_path, retriever="oracle"), tmp_path / "adapter", seed=1)
 
 

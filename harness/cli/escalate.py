@@ -191,10 +191,10 @@ def _trained_rows(
 
 
 def _pairs(file: Path) -> list[Mapping[str, Any]]:
-    rows: list[Mapping[str, Any]] = [row for _, row in read_objects(file, key="--pairs")]
-    for number, row in enumerate(rows, 1):
+    objects = read_objects(file, key="--pairs")
+    for line, row in objects:
         if not {"prompt", "chosen", "rejected"} <= row.keys():
             raise ConfigError(
-                "a pair has prompt, chosen and rejected", file=file, line=number, key="--pairs"
+                "a pair has prompt, chosen and rejected", file=file, line=line, key="--pairs"
             )
-    return rows
+    return [row for _, row in objects]
