@@ -20,7 +20,7 @@ def canonical(query):
     return query
 
 
-@pytest.mark.gate(at_least=0.35)
+@pytest.mark.gate(at_least=0.65)
 def test_is_valid_json(output):
     is_json(output.text)
 

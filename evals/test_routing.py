@@ -20,11 +20,11 @@ DESKS = [
 ]
 
 
-@pytest.mark.gate(at_least=0.50)
+@pytest.mark.gate(at_least=0.60)
 def test_right_label(case, output):
     assert output.text.strip() == case.expected_output
 
 
-@pytest.mark.gate(at_least=0.75)
+@pytest.mark.gate(at_least=0.90)
 def test_known_label(output):
     one_of(output.text.strip(), DESKS)
