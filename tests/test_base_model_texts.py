@@ -131,6 +131,22 @@ def test_a_letter_through_retrieval_stands_below_three_sections_of_handbooks_kep
     assert 10 < found < 40
 
 
+def test_a_question_through_retrieval_stands_below_three_sections_of_one_page_and_is_plain() -> (
+    None
+):
+    page_of = {chunk.text: chunk.document for chunk, _ in retrieved.corpus(Random(8))}
+    plain = {re.sub(r"\{e\}", "", q) for f in handbooks.facts(True) for q in f.asked[:4]}
+    found = 0
+    for dialogue in retrieved.questions(Random(8), 40):
+        ((prompt, answer),) = turns(dialogue)
+        shown = [page for text, page in page_of.items() if text in prompt]
+        assert len(shown) == retrieved.SHOWN
+        assert len({*shown}) == 1
+        assert any(question in prompt for question in plain)
+        found += answer in prompt
+    assert 35 < found <= 40
+
+
 @pytest.mark.parametrize("test", [False, True])
 def test_the_desk_of_a_message_is_one_of_the_list_and_no_other_has_its_name(test: bool) -> None:
     rng = Random(2)
