@@ -102,8 +102,9 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
             else f"{len(lacking)} of {len(rows)} rows lack"
         )
         there = {name for row in rows for name in (row.get("metadata") or {})}
+        first = place(rows[lacking[0]], lacking[0] + 1)
         raise ConfigError(
-            f"{which} a '{recipe.group}' in its metadata ({place(rows[lacking[0]], lacking[0] + 1)})",
+            f"{which} a '{recipe.group}' in its metadata ({first} of {recipe.data.name})",
             file=recipe.path,
             key="group",
             hint=nearest(recipe.group, there),

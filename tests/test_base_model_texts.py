@@ -76,6 +76,12 @@ def test_a_like_question_is_one_of_another_handbook_of_training_that_wants_the_s
             assert any(book != fact.book and of == kind for book, of in asks[question])
 
 
+def test_no_question_is_twice_among_the_like_ones_of_a_fact() -> None:
+    for line in handbooks.LIKES.read_text(encoding="utf-8").splitlines()[1:]:
+        numbers = line.partition(": ")[2].split()
+        assert len({*numbers}) == len(numbers) <= likes.MOST
+
+
 def test_half_of_the_facts_of_training_are_asked_for_as_like_ones_are_and_none_of_those_kept_out() -> (
     None
 ):
@@ -135,7 +141,7 @@ def test_a_question_through_retrieval_stands_below_three_sections_of_one_page_an
     None
 ):
     page_of = {chunk.text: chunk.document for chunk, _ in retrieved.corpus(Random(8))}
-    plain = {re.sub(r"\{e\}", "", q) for f in handbooks.facts(True) for q in f.asked[:4]}
+    plain = {question for fact in handbooks.facts(True) for question in fact.asked[:4]}
     found = 0
     for dialogue in retrieved.questions(Random(8), 40):
         ((prompt, answer),) = turns(dialogue)

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tuned_systems import COLORS, ROWS, write_system
 
 from harness.errors import ConfigError
-from systems.recipe import read_recipe
+from systems.recipe import read_recipe, read_training_objects
 from systems.split import row_ids, split_by_group, without_test
 from systems.training import SystemTrainer, train
 
@@ -82,6 +82,10 @@ def test_rows_that_lack_the_group_are_refused(tmp_path):
     rows = [*ROWS, {**ROWS[0], "metadata": {"gruop": "r"}}]
     with pytest.raises(ConfigError, match=r"1 of 17 rows lack a 'group'.*row 17"):
         split(tmp_path, rows, group="group")
+    recipe = read_recipe(write_system(tmp_path, rows, group="group"))
+    placed = [row for _, row in read_training_objects(recipe)]
+    with pytest.raises(ConfigError, match=r"\(line 17 of train\.jsonl\)"):
+        split_by_group(placed[9:], recipe, random.Random(0))
 
 
 def test_a_group_beside_the_input_counts_too(tmp_path):
