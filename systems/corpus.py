@@ -121,13 +121,16 @@ def _read(file: Path, key: str) -> str:
 
 
 def _rows(file: Path, name: str, key: str) -> Iterator[Unit]:
-    for line, row in read_objects(file, key=key):
+    for row in read_objects(file, key=key):
         if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str):
             raise ConfigError(
-                'expected an object {"id": text, "text": text}', file=file, line=line, key=key
+                'expected an object {"id": text, "text": text}',
+                file=file,
+                line=row.line,
+                key=key,
             )
         if not row["text"].strip():
-            raise ConfigError("its text is empty", file=file, line=line, key=key)
+            raise ConfigError("its text is empty", file=file, line=row.line, key=key)
         yield Unit(id=row["id"], document=name, start=0, text=row["text"])
 
 

@@ -84,20 +84,20 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     return recipe
 
 
-def read_training_objects(recipe: Recipe) -> list[tuple[int, PlacedRow]]:
-    """The rows of a recipe with their line numbers."""
+def read_training_objects(recipe: Recipe) -> list[PlacedRow]:
+    """The rows of a recipe, each with its line."""
     return read_objects(recipe.data, key="data")
 
 
 def refuse_eval_rows(
-    rows: Sequence[tuple[int, Mapping[str, Any]]], inputs: Iterable[CaseInput], recipe: Recipe
+    rows: Sequence[PlacedRow], inputs: Iterable[CaseInput], recipe: Recipe
 ) -> None:
     """Refuse rows that ask what an eval suite asks, unless the recipe allows them.
 
     Parameters
     ----------
     rows
-        Rows with their line numbers.
+        Rows of the recipe's file.
     inputs
         The inputs of the suites' cases, as they stand there.
     recipe
@@ -111,7 +111,7 @@ def refuse_eval_rows(
     if recipe.allow_eval_rows:
         return
     asked = {text for value in inputs for text in asked_texts(value)}
-    found = [line for line, row in rows if texts_of_row(row) & asked]
+    found = [row.line for row in rows if texts_of_row(row) & asked]
     if found:
         raise ConfigError(
             f"{len(found)} rows are cases of an eval suite: what is trained on cannot be judged by",

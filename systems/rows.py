@@ -48,12 +48,12 @@ def read_rows(path: Path, *, key: str) -> list[Row]:
     ConfigError
         With file and line, for a row that is neither; and for a file without rows.
     """
-    return [_row(record, path, line, key) for line, record in read_objects(path, key=key)]
+    return [_row(record, path, key) for record in read_objects(path, key=key)]
 
 
-def read_objects(path: Path, *, key: str, most: int | None = None) -> list[tuple[int, PlacedRow]]:
-    """Read the objects of a JSONL file with their line numbers: all, or the first ones."""
-    objects: list[tuple[int, PlacedRow]] = []
+def read_objects(path: Path, *, key: str, most: int | None = None) -> list[PlacedRow]:
+    """Read the objects of a JSONL file, each with its line: all, or the first ones."""
+    objects: list[PlacedRow] = []
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -63,7 +63,7 @@ def read_objects(path: Path, *, key: str, most: int | None = None) -> list[tuple
                 if number == 1:
                     text = text.removeprefix(b"\xef\xbb\xbf")
                 if text.strip():
-                    objects.append((number, _object(text, path, number, key)))
+                    objects.append(_object(text, path, number, key))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path, key=key) from error
     if not objects:
@@ -81,7 +81,7 @@ def _object(line: bytes, path: Path, number: int, key: str) -> PlacedRow:
     return PlacedRow(value, number)
 
 
-def _row(record: Mapping[str, Any], path: Path, line: int, key: str) -> Row:
+def _row(record: PlacedRow, path: Path, key: str) -> Row:
     if record.get("input") is not None and record.get("expected_output") is not None:
         asked, answer = record["input"], record["expected_output"]
     elif record.get("prompt") and record.get("completion"):
@@ -90,13 +90,13 @@ def _row(record: Mapping[str, Any], path: Path, line: int, key: str) -> Row:
             asked = _content(asked)
     else:
         message = "expected `input` and `expected_output`, or `prompt` and `completion`"
-        raise ConfigError(message, file=path, line=line, key=key)
+        raise ConfigError(message, file=path, line=record.line, key=key)
     return Row(
         input=asked,
         output=as_text(answer),
         value=answer,
         metadata=record.get("metadata") or {},
-        line=line,
+        line=record.line,
     )
 
 

@@ -35,6 +35,7 @@ from systems.prepared_rows import PreparedRow, RowPreparer
 from systems.prompt import PromptSystem
 from systems.recipe import Recipe, read_recipe, read_training_objects, refuse_eval_rows
 from systems.row_parity import Compared, RowParity
+from systems.rows import PlacedRow
 from systems.split import Split, row_ids, split_by_group
 from systems.trainer_settings import checkpointing_field, peft_config, trainer_config
 from systems.training_record import RECORD
@@ -73,10 +74,11 @@ def train(
     cases = list(eval_inputs)
     refuse_eval_rows(objects, cases, recipe)
     trainer = SystemTrainer(spec, recipe, on_log=on_log)
-    rows = trainer.preparer.prepare(row for _, row in objects)
+    rows = trainer.preparer.prepare(objects)
     # A row's own prompt may hold a case among the prompt file's words.
-    found = [{"input": row.asked.input} for row in rows]
-    refuse_eval_rows([(o[0], f) for o, f in zip(objects, found, strict=True)], cases, recipe)
+    pairs = zip(rows, objects, strict=True)
+    asked = [PlacedRow({"input": row.asked.input}, placed.line) for row, placed in pairs]
+    refuse_eval_rows(asked, cases, recipe)
     return trainer.train_prepared(rows, out=out, seed=seed)
 
 
@@ -93,8 +95,7 @@ def template_parity(spec: SystemSpec) -> dict[str, Any]:
         At the first difference, with both strings and the first differing token marked.
     """
     recipe = read_recipe(spec)
-    rows = [row for _, row in read_training_objects(recipe)]
-    return SystemTrainer(spec, recipe).compare(rows)
+    return SystemTrainer(spec, recipe).compare(read_training_objects(recipe))
 
 
 class SystemTrainer:

@@ -112,7 +112,7 @@ def _tokens(folder: Path, spec: SystemSpec, rows: Path) -> int | None:
     file = folder / "tokenizer.json"
     if not file.is_file() or not rows.is_file() or not rows.stat().st_size:
         return None
-    first = [row for _, row in read_objects(rows, key="training", most=SAMPLE)]
+    first = read_objects(rows, key="training", most=SAMPLE)
     texts = [_text(row) for row in _rendered(spec, first, rows)]
     tokenizer = Tokenizer.from_file(str(file))
     lengths = sorted(len(encoded.ids) for encoded in tokenizer.encode_batch(texts))

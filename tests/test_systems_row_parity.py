@@ -287,7 +287,7 @@ def test_a_row_that_cannot_be_trained_on_is_told(tuned, row, complaint):
 def test_a_row_is_told_by_its_line_also_where_others_are_left_out(tuned):
     spec = tuned([*ROWS[:4], {"input": "q"}])
     recipe = read_recipe(spec)
-    some = [row for _, row in read_training_objects(recipe)][2:]
+    some = read_training_objects(recipe)[2:]
     with pytest.raises(ConfigError, match=r"train\.jsonl: line 5 has no 'completion'"):
         SystemTrainer(spec, recipe).compare(some)
 

@@ -83,7 +83,7 @@ def test_rows_that_lack_the_group_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"1 of 17 rows lack a 'group'.*row 17"):
         split(tmp_path, rows, group="group")
     recipe = read_recipe(write_system(tmp_path, rows, group="group"))
-    placed = [row for _, row in read_training_objects(recipe)]
+    placed = read_training_objects(recipe)
     with pytest.raises(ConfigError, match=r"\(line 17 of train\.jsonl\)"):
         split_by_group(placed[9:], recipe, random.Random(0))
 

@@ -86,7 +86,7 @@ class Bench:
         objects = read_training_objects(recipe)
         cases = [c for s in self.workspace.catalogue().suites.values() for c in s.cases]
         refuse_eval_rows(objects, [case.input for case in cases], recipe)
-        shown = without_test([row for _, row in objects], recipe)
+        shown = without_test(objects, recipe)
         return nested(shown, rng=random.Random(ORDER))
 
     def readiness(self, rows: Path) -> dict[str, Any]:

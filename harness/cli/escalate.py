@@ -164,7 +164,7 @@ def _clean_rows(workspace: Workspace, subject: Subject, file: Path) -> list[Mapp
     store = open_embeddings(project)
     examined = examine_set(project, (subject.suite.name, file), suites, store=store, asked=Asked())
     kept = {examined.found.data.rows[i].line for i in examined.found.clean_rows}
-    return [row for line, row in read_objects(file, key="data") if line in kept]
+    return [row for row in read_objects(file, key="data") if row.line in kept]
 
 
 def _by_stage(
@@ -190,11 +190,11 @@ def _trained_rows(
     return [{**row.example, **row.source} for row in RowPreparer(prompts, recipe).prepare(rows)]
 
 
-def _pairs(file: Path) -> list[Mapping[str, Any]]:
+def _pairs(file: Path) -> Sequence[Mapping[str, Any]]:
     objects = read_objects(file, key="--pairs")
-    for line, row in objects:
+    for row in objects:
         if not {"prompt", "chosen", "rejected"} <= row.keys():
             raise ConfigError(
-                "a pair has prompt, chosen and rejected", file=file, line=line, key="--pairs"
+                "a pair has prompt, chosen and rejected", file=file, line=row.line, key="--pairs"
             )
-    return [row for _, row in objects]
+    return objects
