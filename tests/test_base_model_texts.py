@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
 
-from training import formats, handbooks, likes, queues, reading, retrieved, values
+from training import evaluate, formats, handbooks, likes, queues, reading, retrieved, values
 
 FACTS = [*handbooks.facts(False), *handbooks.facts(True)]
 ORGANISATIONS = [org for test in (False, True) for org in queues.organisations(test)]
@@ -151,6 +151,26 @@ def test_a_question_through_retrieval_stands_below_three_sections_of_one_page_an
         assert any(question in prompt for question in plain)
         found += answer in prompt
     assert 35 < found <= 40
+
+
+def test_every_question_about_a_page_is_asked_once_but_for_those_that_training_asks_too() -> None:
+    trained = {question.lower() for fact in handbooks.facts(False) for question in fact.asked}
+    facts = handbooks.facts(True)
+    unseen = [q for fact in facts for q in fact.asked[:4] if q.lower() not in trained]
+    asked = retrieved.drawn(Random(8), retrieved.corpus(Random(8)), 10_000, plain=True)
+    assert 350 < len(unseen) < 4 * len(facts)
+    assert len({(each.page, each.question) for each in asked}) == len(asked) == len(unseen)
+    assert not {each.question.lower() for each in asked} & trained
+
+
+def test_a_figure_over_ten_handbooks_is_less_sure_than_one_over_as_many_questions() -> None:
+    marks = [page < 8 for page in range(10) for _ in range(40)]  # whole pages are missed
+    alone = evaluate.Figure(name="x", marks=marks).row
+    over = evaluate.Figure(name="x", marks=marks, groups=[f"{n // 40}.md" for n in range(400)]).row
+    assert alone["share"] == over["share"] == 0.8
+    assert (alone["low"], alone["high"]) == (0.758, 0.8363)  # scipy.stats.binomtest, Wilson
+    assert over["low"] < 0.5
+    assert over["method"] != alone["method"]
 
 
 @pytest.mark.parametrize("test", [False, True])
