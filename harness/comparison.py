@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import logsumexp, stdtr
+from scipy.special import logsumexp
 
 from harness.statistics.evalues import pair_evalue
 from harness.statistics.graded import mean, sign_flip_pvalue, standard_error
@@ -26,6 +26,8 @@ from harness.statistics.rates import FloatArray
 from harness.types import RUNGS, ClaimState, Comparison, Rung
 
 ByCase: TypeAlias = Mapping[str, float | bool | None]
+
+SEED = 0  # of permutations and bootstraps: the same pairs give the same numbers wherever they are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +135,13 @@ def compare(
     names: Names,
     groups: Mapping[str, Hashable] | None = None,
     confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    seed: int = SEED,
 ) -> Comparison:
     """Compare two systems on the cases that both have a score for.
 
     Scores of 0 and 1 without clusters: McNemar's exact test, Bonett-Price interval. Otherwise (pass
     fractions over epochs, graded scores, clusters) the case, or the cluster, is the unit: sign-flip
-    test and BCa interval with an `rng`, Student's t without.
+    test, and BCa interval where there are enough of them.
 
     Parameters
     ----------
@@ -147,6 +149,8 @@ def compare(
         Cluster of each case id.
     confidence_level : float
         Of the two-sided interval; the state is proven at its complement.
+    seed : int
+        Of the permutations and the bootstrap.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def compare(
         pair(baseline, candidate, groups=groups),
         names=names,
         confidence_level=confidence_level,
-        rng=rng,
+        seed=seed,
     )
 
 
@@ -167,7 +171,7 @@ def compare_pairs(
     *,
     names: Names,
     confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    seed: int = SEED,
 ) -> Comparison:
     """`compare` for scores already paired."""
     gained, lost, tied = pairs.counts
@@ -178,7 +182,7 @@ def compare_pairs(
         pvalue = float(mcnemar(gained, lost))
         found = _Found((gained - lost) / n, low, high, pvalue, "exact McNemar, Bonett-Price")
     elif n:
-        found = _by_unit(pairs, confidence_level, rng)
+        found = _by_unit(pairs, confidence_level, np.random.default_rng(seed))
     return Comparison(
         suite=names.suite,
         metric=names.metric,
@@ -209,17 +213,12 @@ class _Found:
     method: str
 
 
-def _by_unit(pairs: Pairs, confidence_level: float, rng: np.random.Generator | None) -> _Found:
+def _by_unit(pairs: Pairs, confidence_level: float, rng: np.random.Generator) -> _Found:
     differences = pairs.differences
     interval = mean(differences, pairs.groups, confidence_level=confidence_level, rng=rng)
-    error, clusters = standard_error(differences, pairs.groups)
-    if rng is not None:
-        pvalue, test = sign_flip_pvalue(differences, pairs.groups, rng=rng), "sign-flip test"
-    else:
-        pvalue, test = 1.0, "t test"
-        if error:
-            pvalue = float(2 * stdtr(clusters - 1, -abs(float(differences.mean())) / error))
-    return _Found(interval.value, interval.low, interval.high, pvalue, f"{test}, {interval.method}")
+    pvalue = sign_flip_pvalue(differences, pairs.groups, rng=rng)
+    method = f"sign-flip test, {interval.method}"
+    return _Found(interval.value, interval.low, interval.high, pvalue, method)
 
 
 def _state(difference: float | None, pvalue: float | None, alpha: float) -> ClaimState:
@@ -253,7 +252,7 @@ def compare_all(
     metric: str,
     rungs: Mapping[str, Rung] | None = None,
     confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    seed: int = SEED,
 ) -> list[Comparison]:
     """Compare every pair of systems, adjusted together.
 
@@ -268,7 +267,7 @@ def compare_all(
             systems[second],
             names=Names(suite=suite, metric=metric, baseline=first, candidate=second),
             confidence_level=confidence_level,
-            rng=rng,
+            seed=seed,
         )
         for first, second in itertools.combinations(order, 2)
     ]
@@ -297,7 +296,7 @@ def compare_slices(
     *,
     names: Names,
     confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
+    seed: int = SEED,
 ) -> dict[str, Comparison]:
     """Compare two systems within each tag of the cases, by Benjamini-Hochberg: exploratory.
 
@@ -310,7 +309,7 @@ def compare_slices(
             members.setdefault(tag, []).append(place)
     found = {
         tag: compare_pairs(
-            _taken(pairs, places), names=names, confidence_level=confidence_level, rng=rng
+            _taken(pairs, places), names=names, confidence_level=confidence_level, seed=seed
         )
         for tag, places in sorted(members.items())
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -83,6 +84,16 @@ def content_hashes(columns: Columns) -> dict[str, dict[str, str]]:
         text = "\n".join(value or "" for value in content)
         found[suite][case] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return dict(found)
+
+
+def stored_groups(
+    suite: Mapping[str, Any], metadata: Mapping[str, str | None]
+) -> dict[str, str] | None:
+    """The cluster of each case, by its metadata as they are stored; None where every case stands alone."""
+    key = suite.get("cluster") or "group"
+    named = {case: json.loads(text or "{}").get(key) for case, text in metadata.items()}
+    groups = {case: str(g) if g is not None else f"case:{case}" for case, g in named.items()}
+    return groups if len(set(groups.values())) < len(groups) else None
 
 
 def hash_columns(hashes: Hashes) -> dict[str, list[Any]]:

@@ -139,7 +139,8 @@ class _Suite:
 
     def comparisons(self) -> list[Comparison]:
         rungs = {spec.name: spec.rung for spec in self.run.suite.systems}
-        return [
+        """Compare every pair of systems by every metric: side by side in the report, corrected together."""
+        found = [
             row
             for metric in self.run.metrics
             for row in compare_all(
@@ -153,6 +154,7 @@ class _Suite:
                 rungs=rungs,
             )
         ]
+        return adjust(found)
 
     def slices(self) -> Iterator[dict[str, Any]]:
         """Yield the pass rate of each tag; a graded metric has its mean."""
@@ -160,13 +162,17 @@ class _Suite:
         for case in self.run.suite.cases:
             for tag in case.tags:
                 tags[tag].add(case.id)
+        cases = {case.id: case for case in self.run.suite.cases}
         for (metric, system), table in self.run.scores.items():
             for tag, ids in sorted(tags.items()):
                 scores = [score for score in table.values() if score.case_id in ids]
                 planned = [i for i in self.run.planned.get(system, {}) if i in ids]
                 if planned:
                     estimate = Outcomes.from_scores(
-                        scores, case_ids=planned, graded=self.run.metrics[metric].graded
+                        scores,
+                        case_ids=planned,
+                        groups=groups_of(self.run, (cases[i] for i in planned)),
+                        graded=self.run.metrics[metric].graded,
                     ).estimate()
                     yield {
                         "suite": self.run.suite.name,

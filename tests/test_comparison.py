@@ -104,17 +104,17 @@ def test_pass_fractions_over_epochs_are_compared_by_case():
     ids = [f"c{i}" for i in range(60)]
     before = Outcomes.from_counts(ids, rng.binomial(5, 0.5, 60), 5)
     after = Outcomes.from_counts(ids, rng.binomial(5, 0.7, 60), 5)
-    found = compare(before, after, names=NAMES, rng=rng)
+    found = compare(before, after, names=NAMES)
     assert found.method == "sign-flip test, BCa bootstrap"
     assert found.state == "above"
     assert found.gained + found.lost + found.tied == 60
 
 
-def test_graded_scores_are_compared_without_an_rng_too():
+def test_graded_scores_are_compared_by_case_too():
     before = {f"c{i}": 0.5 + (i % 7) / 50 for i in range(40)}
     after = {case: value + 0.01 * (i % 3 - 1) for i, (case, value) in enumerate(before.items())}
     found = compare(before, after, names=NAMES)
-    assert found.method == "t test, t"
+    assert found.method == "sign-flip test, BCa bootstrap"
     assert found.state == "open"
 
 
@@ -122,10 +122,28 @@ def test_clusters_are_the_unit_where_they_are_given():
     before, after = of(30, 10, 60)
     groups = {case: i // 10 for i, case in enumerate(before)}
     alone = compare(before, after, names=NAMES)
-    together = compare(before, after, names=NAMES, groups=groups, rng=np.random.default_rng(0))
+    together = compare(before, after, names=NAMES, groups=groups)
     assert alone.state == "above"
     assert together.state == "open"
     assert together.pvalue > alone.pvalue
+
+
+def test_clusters_that_all_gain_alike_are_no_proof_of_nothing():
+    before = {f"c{i}": 0 for i in range(100)}
+    after = {case: i % 2 for i, case in enumerate(before)}
+    groups = {case: i // 10 for i, case in enumerate(before)}
+    found = compare(before, after, names=NAMES, groups=groups)
+    assert found.pvalue == pytest.approx(2 / 2**10)  # two of the 1,024 ways to swap ten signs
+    assert found.state == "above"
+
+
+def test_five_clusters_prove_nothing_at_the_five_percent_level():
+    before = {f"c{i}": 0 for i in range(50)}
+    after = {case: i % 10 < 5 + i // 10 for i, case in enumerate(before)}
+    groups = {case: i // 10 for i, case in enumerate(before)}
+    found = compare(before, after, names=NAMES, groups=groups)
+    assert found.pvalue == pytest.approx(2 / 2**5)
+    assert found.state == "open"
 
 
 def test_every_pair_is_compared_from_the_lower_rung():

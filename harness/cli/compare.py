@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from harness.cli.other_answers import OtherAnswers, other_answers
 from harness.cli.workspace import Workspace
@@ -28,7 +27,7 @@ from harness.comparison import (
 )
 from harness.errors import ConfigError, StoreError, nearest
 from harness.gates import Comparability, comparability
-from harness.measured import measured_in
+from harness.measured import measured_in, stored_groups
 from harness.statistics.outcomes import Outcomes
 from harness.store import (
     BASELINE,
@@ -43,7 +42,6 @@ from harness.store import (
 from harness.types import Comparison
 
 FLIPS_SHOWN = 10
-SEED = 0  # of permutations and bootstraps
 WORDS = ("not the same in both", "in the second run only", "in the first run only")
 
 
@@ -76,14 +74,11 @@ class Side:
 
     def groups(self, suite: str) -> dict[str, str] | None:
         """Return the cluster of each case; None where every case stands alone, or none is known."""
-        info = [s for s in self.document["suites"] if s["name"] == suite]
-        key = (info[0].get("cluster") if info else None) or "group"
-        named = {
-            case: json.loads(row["metadata"] or "{}").get(key)
-            for case, row in self.cases.get(suite, {}).items()
-        }
-        groups = {case: str(g) if g is not None else f"case:{case}" for case, g in named.items()}
-        return groups if len(set(groups.values())) < len(groups) else None
+        info: Mapping[str, Any] = next(
+            (s for s in self.document["suites"] if s["name"] == suite), {}
+        )
+        cases = self.cases.get(suite, {})
+        return stored_groups(info, {case: row["metadata"] for case, row in cases.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +191,6 @@ def _overlap(first: Side, second: Side) -> dict[str, Comparability]:
 
 
 def _rows(first: Side, second: Side, overlap: Mapping[str, Comparability]) -> Iterator[Row]:
-    rng = np.random.default_rng(SEED)
     for before, after in _pairs_of_systems(first, second):
         for suite, metric, system in first.scores:
             other = second.scores.get((suite, metric, after))
@@ -219,7 +213,7 @@ def _rows(first: Side, second: Side, overlap: Mapping[str, Comparability]) -> It
                 Outcomes.from_scores((s for s in scores if s.case_id in kept), graded=graded)
                 for scores in (first.scores[suite, metric, before], other)
             )
-            yield _row(names, was, now, groups=second.groups(suite), rng=rng)
+            yield _row(names, was, now, groups=second.groups(suite))
 
 
 def _row(
@@ -228,12 +222,11 @@ def _row(
     after: Outcomes,
     *,
     groups: Mapping[str, str] | None,
-    rng: np.random.Generator,
 ) -> Row:
     pairs = pair(before, after, groups=groups)
     missing = int(before.missing.sum() + after.missing.sum())
     return Row(
-        comparison=compare_pairs(pairs, names=names, rng=rng),
+        comparison=compare_pairs(pairs, names=names),
         pairs=pairs,
         graded=after.values is not None,
         missing=missing,
@@ -288,7 +281,8 @@ def _finding(row: Row) -> str:
     found = row.comparison
     if found.state != "open":
         return "better, beyond chance" if found.state == "above" else "worse, beyond chance"
-    if found.mde is None:
+    # The distance is a normal approximation: of a few pairs it may promise what no test could see.
+    if found.mde is None or abs(found.difference or 0.0) >= found.mde:
         return "no difference found"
     least = _amount(row, found.mde, unit=True).lstrip("+")
     return f"no difference found; {least} would have been seen 9 times in 10"

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.comparison import Names, adjust, compare
+from harness.measured import stored_groups
 from harness.report.data import ERRORED, MISSED, NOT_RUN, PASSED, UNSCORED, RunData, SuiteData
+from harness.report.rows import CaseColumns
 from harness.statistics.outcomes import Outcomes
 from harness.types import Comparison
 
@@ -22,6 +24,7 @@ def _pairs(run: RunData, before: RunData) -> Iterator[Comparison]:
         old = before.suites.get(suite.name)
         if old is None:
             continue
+        groups = groups_of(run, suite)
         for metric in suite.metrics:
             for system in suite.systems:
                 if metric in old.metrics and system in old.systems:
@@ -32,7 +35,18 @@ def _pairs(run: RunData, before: RunData) -> Iterator[Comparison]:
                         _outcomes(old, metric, system),
                         _outcomes(suite, metric, system),
                         names=names,
+                        groups=groups,
                     )
+
+
+def groups_of(run: RunData, suite: SuiteData) -> dict[str, str] | None:
+    """The cluster of each case of a suite."""
+    cases = CaseColumns(run)
+    rows = cases.rows(suite)
+    metadata = {
+        name: cases.get("metadata", row) for name, row in zip(suite.cases, rows, strict=True)
+    }
+    return stored_groups(suite.info, metadata)
 
 
 def _outcomes(suite: SuiteData, metric: str, system: str) -> Outcomes:

@@ -148,10 +148,15 @@ def _judged(run: RunData, suite: str, system: str) -> tuple[Reading, int, int] |
         for known in inside(verdict, "evidence", "systems") or ():
             passed, n = (inside(known, "outcomes", key) for key in ("passed", "n"))
             if known.get("name") == system and n:
-                from harness.statistics.rates import wilson
+                from harness.statistics.rates import Clustered, clustered_interval, wilson
 
-                worth = inside(known, "outcomes", "n_effective") or n
-                low, high = wilson(passed / n * worth, worth)
+                worth, clusters = (
+                    inside(known, "outcomes", k) for k in ("n_effective", "clusters")
+                )
+                low, high = wilson(passed, n)
+                if worth and clusters:
+                    data = Clustered(mean=passed / n, n=n, n_effective=worth, clusters=clusters)
+                    low, high = clustered_interval(data)
                 return Reading(value=passed / n, low=low, high=high), round(passed), n
     return None
 
@@ -206,7 +211,7 @@ def _card(run: RunData, suite: SuiteData, verdict: Mapping[str, Any] | None) -> 
         target=target,
         target_label=None
         if target is None
-        else charts.target_label(WHOLE, target, f"target {percent(target, digits=0)} %"),
+        else charts.target_label(WHOLE, target, f"target {100 * target:.4g} %"),
         axis=percent_axis(),
         empty=charts.interval(Reading(value=None), WHOLE, "", references=references),
         deciding=deciding_metrics(run, suite),

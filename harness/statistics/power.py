@@ -41,10 +41,11 @@ def pair_mde(
 ) -> float | None:
     """The smallest difference that a one-sided paired test on n pairs finds with this power.
 
-    None when n = 0. A difference cannot exceed the flip rate: where even that many flips all one
+    None where no difference could be seen: n = 0, or so few pairs that even all of them flipped one
+    way are chance (0.5^n > alpha). A difference cannot exceed the flip rate: where even that many flips all one
     way are not enough, the flip rate needed is what is returned, at most 1.
     """
-    if n == 0:
+    if n == 0 or 0.5**n > alpha:
         return None
 
     def seen(difference: float) -> bool:

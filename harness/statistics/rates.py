@@ -186,6 +186,15 @@ def clustered(
     return Clustered(mean=mean, n=n, n_effective=effective, clusters=clusters)
 
 
+def clustered_interval(data: Clustered, *, confidence_level: float = 0.95) -> Interval:
+    """Wilson's interval on the effective number of cases, on t with clusters - 1; [0, 1] for one cluster."""
+    tail = check_level(confidence_level)
+    if data.clusters < 2:
+        return 0.0, 1.0
+    quantile = float(stdtrit(data.clusters - 1, 1 - tail / 2))
+    return _wilson(data.mean * data.n_effective, data.n_effective, quantile)
+
+
 def clustered_rate(
     values: npt.ArrayLike,
     groups: Sequence[Hashable] | npt.NDArray[np.generic] | None = None,
@@ -217,7 +226,7 @@ def clustered_rate(
     Korn & Graubard (1998), Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data, Survey Methodology: effective n with t quantiles.
     """
-    tail = check_level(confidence_level)
+    check_level(confidence_level)
     array = check_values(values)
     if len(array) and (array.min() < 0 or array.max() > 1):
         raise ValueError("pass fractions lie in [0, 1]: use `mean` for scores on another scale")
@@ -228,10 +237,7 @@ def clustered_rate(
             n_effective=None, method=method,
         )  # fmt: skip
     data = clustered(array, groups, scores=scores)
-    low, high = 0.0, 1.0
-    if data.clusters > 1:
-        quantile = float(stdtrit(data.clusters - 1, 1 - tail / 2))
-        low, high = _wilson(data.mean * data.n_effective, data.n_effective, quantile)
+    low, high = clustered_interval(data, confidence_level=confidence_level)
     return Estimate(
         value=data.mean,
         low=low,
