@@ -45,6 +45,17 @@ def many_lost_outputs():
     return document
 
 
+def nothing_scored(document, *names):
+    """The document with every output of some systems errored."""
+    for known in document["systems"]:
+        if known["name"] in names:
+            known["outcomes"] = rate(0, 0, missing=400)
+    document["pairs"] = [
+        p for p in document.get("pairs", ()) if not {p["baseline"], p["candidate"]} & {*names}
+    ]
+    return document
+
+
 def answer_hangs_on_leaks():
     document = first_afternoon(112)
     leaked = {"suspected": 30, "without": {"zero-shot": rate(52, 90)}}
@@ -153,6 +164,8 @@ REACHED = [
     ("0a", "fix_eval", people_disagree()),
     ("0a", "fix_eval", wrong_labels()),
     ("0a", "fix_eval", many_lost_outputs()),
+    ("0a", "fix_eval", nothing_scored(earned(), "zero-shot", "described", "few-shot")),
+    ("0a", "fix_eval", nothing_scored(without(earned(), "misses"), "rag")),
     ("0a", "fix_eval", answer_hangs_on_leaks()),
     ("0b", "do_not_ship", critical_miss()),
     ("0b", "do_not_ship", regression()),

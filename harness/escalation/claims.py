@@ -131,15 +131,27 @@ class Claims:
 
 def allowed(evidence: Evidence, *rungs: Rung, probe: bool = False) -> list[SystemEvidence]:
     """Systems on some rungs that break no hard limit; never one that was given the gold passages."""
+    usable = _usable(evidence, *rungs, probe=probe)
+    return [s for s in usable if s.outcomes.n]
+
+
+def _usable(evidence: Evidence, *rungs: Rung, probe: bool = False) -> list[SystemEvidence]:
+    """`allowed`, and those of which no output has a score."""
     return [
         s
         for s in evidence.systems
         if s.rung in rungs
         and not s.oracle
         and s.probe == probe
-        and s.outcomes.n
         and evidence.limits.broken_by(s) is None
     ]
+
+
+def _stood_on(evidence: Evidence, rung: Rung, best: Best | None) -> list[SystemEvidence]:
+    """The best system of a rung; where none has a score, all that were asked for nothing."""
+    if best is not None:
+        return [best.system]
+    return [s for s in _usable(evidence, rung) if s.outcomes.missing]
 
 
 def best_of(evidence: Evidence, systems: Sequence[SystemEvidence], target: float) -> Best | None:
@@ -172,7 +184,9 @@ def claims_of(evidence: Evidence, economics: Assessment | None = None) -> Claims
         evidence=evidence,
         target=goal,
         parity_with=ruled_out,
-        faults=faults(evidence, *(best.system for best in (prompt, rag) if best is not None)),
+        faults=faults(
+            evidence, *_stood_on(evidence, "prompt", prompt), *_stood_on(evidence, "rag", rag)
+        ),
         step_down=_step_down(evidence),
         champion=_champion(evidence),
         prompt=prompt,
