@@ -10,7 +10,7 @@ from harness.escalation.headroom import several_tasks
 from harness.escalation.sentences import SKILL_CASES
 from harness.escalation.states import usable
 from harness.escalation.table import TABLE, Row, has_tuned, no_rag, passed_over
-from harness.escalation.words import counted, percent
+from harness.escalation.words import counted, goal, percent
 from harness.types import Action
 
 POSITIVE: frozenset[Action] = frozenset(
@@ -79,7 +79,7 @@ def _parity(claims: Claims) -> Iterator[str]:
         limit = claims.evidence.limits.broken_by(other)
         yield (
             f"held to match '{other.name}', which a hard limit rules out ({limit}): "
-            f"{percent(claims.target)}"
+            f"{goal(claims.target)}"
         )
 
 

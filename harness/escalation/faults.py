@@ -8,7 +8,7 @@ from typing import Literal
 
 from harness.escalation.evidence import Evidence, Judge, SystemEvidence
 from harness.escalation.states import rate_state, youden
-from harness.escalation.words import percent
+from harness.escalation.words import goal, percent
 from harness.statistics.labels import LEAST_YOUDEN
 from harness.statistics.rates import clopper_pearson
 
@@ -36,7 +36,7 @@ def _judging(evidence: Evidence, quality: Judge | None) -> Iterator[Fault]:
         yield Fault(
             "people",
             f"people agree with each other on {percent(agreement)} of the cases, "
-            f"less than the target of {percent(evidence.target)}",
+            f"less than the target of {goal(evidence.target)}",
         )
     if skill is not None and skill < LEAST_YOUDEN:
         yield Fault(

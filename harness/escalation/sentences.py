@@ -14,7 +14,7 @@ from harness.escalation.headroom import several_tasks
 from harness.escalation.readiness import method
 from harness.escalation.states import pair_state
 from harness.escalation.table import Row
-from harness.escalation.words import chance, percent
+from harness.escalation.words import beside, chance, goal, percent
 from harness.statistics.power import FurtherCases, rate_mde
 from harness.types import Action
 
@@ -28,12 +28,11 @@ NARROWING: frozenset[Action] = frozenset(
 SKILL_CASES = 600  # what a tolerated loss of five points needs to be shown
 
 
-def passes(system: SystemEvidence) -> str:
-    """`'few-shot' passes 83 of 120 cases (69 %)`."""
+def passes(system: SystemEvidence, target: float) -> str:
+    """`'few-shot' passes 83 of 120 cases (69 %)`, as exactly as tells it from the target."""
     rate = system.outcomes
-    return (
-        f"'{system.name}' passes {rate.passed:.0f} of {rate.n} cases ({percent(rate.value or 0.0)})"
-    )
+    share = beside(rate.value or 0.0, target)
+    return f"'{system.name}' passes {rate.passed:.0f} of {rate.n} cases ({share})"
 
 
 def against(evidence: Evidence, name: str, over: str, pair: Paired) -> str:
@@ -56,7 +55,7 @@ def sentence(claims: Claims, row: Row) -> str:
 
 
 def _target(claims: Claims) -> str:
-    return percent(claims.evidence.target)
+    return goal(claims.evidence.target)
 
 
 def _short(claims: Claims) -> str:
@@ -70,7 +69,7 @@ def _short(claims: Claims) -> str:
         return (
             f"no prompt or RAG system that may be used was run, and the target is {_target(claims)}"
         )
-    return f"{passes(best)} and the target is {_target(claims)}"
+    return f"{passes(best, claims.evidence.target)} and the target is {_target(claims)}"
 
 
 def _fix_eval(c: Claims) -> str:
@@ -93,19 +92,19 @@ def _step_down(c: Claims) -> str:
     assert c.step_down is not None
     return (
         f"Step down to '{c.step_down.system.name}': it is cheaper than '{c.evidence.champion}', "
-        f"reaches the target of {_target(c)} as well ({passes(c.step_down.system)}), and is not worse."
+        f"reaches the target of {_target(c)} as well ({passes(c.step_down.system, c.evidence.target)}), and is not worse."
     )
 
 
 def _stay_climbed(c: Claims) -> str:
     assert c.champion is not None
-    return f"Stay where you are: {passes(c.champion.system)}, which reaches the target of {_target(c)}."
+    return f"Stay where you are: {passes(c.champion.system, c.evidence.target)}, which reaches the target of {_target(c)}."
 
 
 def _stay_on_prompt(c: Claims) -> str:
     assert c.prompt is not None
     return (
-        f"Stay on the prompt: {passes(c.prompt.system)}, which reaches the target of {_target(c)}; "
+        f"Stay on the prompt: {passes(c.prompt.system, c.evidence.target)}, which reaches the target of {_target(c)}; "
         "nothing dearer is needed."
     )
 
@@ -113,7 +112,7 @@ def _stay_on_prompt(c: Claims) -> str:
 def _too_close(best: Best | None, c: Claims) -> str:
     assert best is not None
     side = {"above": "above", "below": "below"}.get(best.claim.leaning or "", "at")
-    return f"{passes(best.system)}, {side} the target of {_target(c)} but too close to call"
+    return f"{passes(best.system, c.evidence.target)}, {side} the target of {_target(c)} but too close to call"
 
 
 def _more_cases(c: Claims) -> str:
@@ -138,13 +137,13 @@ def _improve_prompt(c: Claims) -> str:
     tried = c.prompts_tried
     count = "only one prompt has" if tried == 1 else f"only {tried} prompts have"
     why = f"{count} been tried" if tried < 3 else "no prompt with examples has been tried"
-    return f"Improve the prompt first: {passes(c.prompt.system)} and the target is {_target(c)}, but {why}."
+    return f"Improve the prompt first: {passes(c.prompt.system, c.evidence.target)} and the target is {_target(c)}, but {why}."
 
 
 def _change_model(c: Claims) -> str:
     assert c.probe is not None
     return (
-        f"Change the base model instead of training one: with a prompt alone, {passes(c.probe.system)}, "
+        f"Change the base model instead of training one: with a prompt alone, {passes(c.probe.system, c.evidence.target)}, "
         f"which reaches the target of {_target(c)}."
     )
 
@@ -183,7 +182,7 @@ def _build_rag(c: Claims) -> str:
 
 def _use_rag(c: Claims) -> str:
     assert c.rag is not None
-    start = f"{passes(c.rag.system)}, which reaches the target of {_target(c)}"
+    start = f"{passes(c.rag.system, c.evidence.target)}, which reaches the target of {_target(c)}"
     if c.prompt is None:
         return f"Climb to RAG: {start}."
     prompt = c.prompt.system
@@ -216,11 +215,11 @@ def _pilot_again(c: Claims) -> str:
 def _reached(c: Claims) -> str:
     assert c.reach is not None
     if c.reach.posterior is None:
-        return f"the tuned system reaches {percent(c.target)} ({passes(_tuned(c).system)})"
+        return f"the tuned system reaches {goal(c.target)} ({passes(_tuned(c).system, c.target)})"
     expected = c.reach.posterior.predict(c.reach.rows)
     return (
         f"training on {c.reach.rows:,} rows is expected to pass {percent(expected.median)}, "
-        f"and reaches {percent(c.target)} with probability {chance(c.reach.now)}"
+        f"and reaches {goal(c.target)} with probability {chance(c.reach.now)}"
     )
 
 
@@ -253,7 +252,7 @@ def _collect_more(c: Claims) -> str:
 def _never(c: Claims) -> str:
     assert c.reach is not None
     return (
-        f"Stay on the best rung you have: tuning this model is not expected to reach {percent(c.target)} "
+        f"Stay on the best rung you have: tuning this model is not expected to reach {goal(c.target)} "
         f"(probability {chance(c.reach.most)} even with {c.reach.most_rows:,} rows)."
     )
 
@@ -328,7 +327,7 @@ def reasons(claims: Claims) -> tuple[str, ...]:
     known: dict[str, str] = {}
     for best, note in bests:
         if best is not None:
-            known.setdefault(best.system.name, passes(best.system) + note)
+            known.setdefault(best.system.name, passes(best.system, evidence.target) + note)
     found = list(known.values())
     for pair in evidence.pairs:
         if pair.baseline in known and pair.candidate in known:

@@ -10,6 +10,19 @@ def percent(share: float) -> str:
     return chance(share) if 0 < share < 1 else f"{share * 100:.0f} %"
 
 
+def goal(share: float) -> str:
+    """A target as it was given: 97.5 % is neither 97 % nor 98 %."""
+    return f"{share * 100:.4g} %"
+
+
+def beside(share: float, target: float) -> str:
+    """A share that missed the target, or passed it, with the decimals that show so."""
+    for digits in (0, 1, 2):
+        if share == target or round(share * 100, digits) != round(target * 100, digits):
+            break
+    return f"{share * 100:.{digits}f} %" if digits else percent(share)
+
+
 def chance(share: float, *, digits: int = 0) -> str:
     """A probability in per cent: no count of cases makes anything certain, so never 100 % or 0 %."""
     if share >= 0.9995:
