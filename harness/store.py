@@ -118,6 +118,13 @@ class RunStore:
             hint=nearest(name, known),
         )
 
+    def latest(self) -> str | None:
+        """Return the id of the last whole run; None where there is none."""
+        try:
+            return self.find(LATEST).name
+        except StoreError:
+            return None
+
     def run_ids(self) -> list[str]:
         """Return the ids of the stored runs, oldest first."""
         if not self.reports.is_dir():

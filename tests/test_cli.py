@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from sample_project import SampleProject
@@ -166,6 +167,34 @@ def test_runs_are_listed_rendered_and_cleaned(ran: SampleProject) -> None:
     assert page.is_file()
     assert ran.rung("runs", "--keep", "1").ret == 0
     assert len(json.loads(ran.rung("runs", "--json").stdout.str())) == 1
+
+
+def test_the_latest_run_is_kept_whatever_its_name(ran: SampleProject) -> None:
+    first = ran.latest.resolve()
+    later = first.with_name("99991231-235959-later")
+    shutil.copytree(first, later)
+    assert ran.rung("runs", "--keep", "1").ret == 0
+    assert ran.latest.resolve() == first
+    assert first.is_dir()
+    assert later.is_dir()
+
+
+def test_a_damaged_table_takes_no_baselines_place(ran: SampleProject) -> None:
+    assert ran.rung("bless", "latest", "--why", "release 1").ret == 0
+    good = (ran.folder / "reports" / "baseline" / "scores.parquet").read_bytes()
+    for table in ("scores", "outputs"):
+        (ran.latest / f"{table}.parquet").write_bytes(b"junk")
+    blessed = ran.rung("bless", "latest", "--why", "release 2")
+    assert blessed.ret == 2
+    blessed.stderr.fnmatch_lines(["*scores.parquet*damaged*"])
+    assert (ran.folder / "reports" / "baseline" / "scores.parquet").read_bytes() == good
+
+
+def test_a_damaged_table_of_answers_is_named(ran: SampleProject) -> None:
+    (ran.latest / "outputs.parquet").write_bytes(b"junk")
+    found = ran.rung("compare", "a", "b")
+    assert found.ret == 2
+    found.stderr.fnmatch_lines(["*outputs.parquet*damaged*"])
 
 
 def test_the_baseline_says_who_moved_it_when_and_why(ran: SampleProject) -> None:

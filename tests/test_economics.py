@@ -111,6 +111,11 @@ class TestPrices:
             ("h100-80gb: 2.4", "h100-80gb: a lot", "gpus.h100-80gb"),
             ("h100-80gb: 2.4", "h100-80gb: .inf", "gpus.h100-80gb"),
             ("h100-80gb: 2.4", "h100-80gb: .nan", "gpus.h100-80gb"),
+            ("training_cost: 60", "value_per_pass: abc", "step.value_per_pass"),
+            ("training_cost: 60", "value_per_pass: .inf", "step.value_per_pass"),
+            ("training_cost: 60", "horizon_months: 0", "step.horizon_months"),
+            ("training_cost: 60", "weeks: x", "step.weeks"),
+            ("training_cost: 60", "skills: 3", "step.skills"),
         ],
     )
     def test_a_wrong_price_is_named(self, tmp_path, old, new, key):

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harness.errors import StoreError
+
 KEYS = ["suite", "system", "case", "epoch"]
 
 
@@ -53,7 +55,10 @@ def _texts(folder: Path) -> pa.Table | None:
     file = folder / "outputs.parquet"
     if not file.is_file():
         return None
-    table = pq.read_table(file, columns=[*KEYS, "text", "error"])
+    try:
+        table = pq.read_table(file, columns=[*KEYS, "text", "error"])
+    except pa.ArrowInvalid as error:
+        raise StoreError(f"this table is damaged: {error}", file=file) from None
     plain = table.schema.set(0, pa.field("suite", pa.string()))
     for name in ("suite", "system", "case", "text"):
         plain = plain.set(plain.get_field_index(name), pa.field(name, pa.string()))

@@ -96,6 +96,9 @@ def _imports(pairs: Sequence[str]) -> list[tuple[int, str]]:
         if not rows.isdigit() or not int(rows) or not name:
             raise ConfigError(f"'{pair}' is not SIZE=SYSTEM, such as 200=tuned-200", key="--import")
         found.append((int(rows), name))
+    names = [name for _, name in found]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"the system '{twice[0]}' comes twice", key="--import")
     if len({rows for rows, _ in found}) < 2:
         raise ConfigError(
             "a learning curve needs two sizes at least, four to say much", key="--import"

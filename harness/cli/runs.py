@@ -19,6 +19,7 @@ from harness.store import (
     DOCUMENT,
     RunStore,
     read_document,
+    read_scores,
     write_document,
     write_table,
 )
@@ -27,7 +28,10 @@ from harness.store import (
 @click.command(short_help="List, show and clean stored runs.")
 @click.argument("run", required=False)
 @click.option(
-    "--keep", type=click.IntRange(min=1), metavar="N", help="Delete all but the last N runs."
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Delete all but the last N runs and the one that `latest` names.",
 )
 @click.option("--clear-cache", is_flag=True, help="Delete the cache of outputs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -42,7 +46,10 @@ def runs(run: str | None, keep: int | None, clear_cache: bool, as_json: bool) ->
     workspace = Workspace()
     store = workspace.store
     if keep is not None:
+        latest = store.latest()
         for name in store.run_ids()[:-keep]:
+            if name == latest:
+                continue
             shutil.rmtree(store.reports / name)
             click.echo(f"deleted {name}")
     if clear_cache:
@@ -129,6 +136,12 @@ def bless(run: str, why: str, force: bool) -> None:
     folder = workspace.store.find(run)
     document = read_document(folder)
     narrowed = [suite["name"] for suite in document["suites"] if suite["narrowed"]]
+    if document.get("stopped"):
+        raise StoreError(
+            "this run was stopped before its end: it cannot be a baseline",
+            file=folder,
+            hint="Bless a run of `pytest evals/` that went through; -x and --maxfail stop one.",
+        )
     if narrowed:
         raise StoreError(
             f"this run left cases out of {', '.join(narrowed)}: it cannot be a baseline",
@@ -181,6 +194,7 @@ def _differences(workspace: Workspace, folder: Path, document: dict[str, Any]) -
 def _replace_baseline(store: RunStore, folder: Path, document: dict[str, Any]) -> None:
     from harness.measured import HASHES, hash_columns, read_hashes
 
+    read_scores(folder)  # a damaged table must not take the place of a good one
     with store.writing(BASELINE) as target:
         write_document(target, document)
         shutil.copyfile(folder / "scores.parquet", target / "scores.parquet")

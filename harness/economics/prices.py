@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from harness.economics.net_value import NOTES, SYMBOLS
+from harness.economics.net_value import NOTES, SYMBOLS, read_inputs
 from harness.errors import ConfigError, nearest
 
 MILLION = 1_000_000
@@ -80,9 +80,7 @@ def read_prices(file: Path) -> Prices:
         _amount(price, f"gpus.{name}", file)
     step = document.get("step") or {}
     _check_keys(step, (*SYMBOLS, *NOTES), "step", file)
-    for key in SYMBOLS:
-        if key in step and key != "value_per_pass":
-            _amount(step[key], f"step.{key}", file)
+    _check_step(step, file)
     return Prices(
         date=document["date"].isoformat(),
         currency=str(document["currency"]),
@@ -90,6 +88,26 @@ def read_prices(file: Path) -> Prices:
         gpus=document.get("gpus") or {},
         step=step,
     )
+
+
+def _check_step(step: Mapping[str, Any], file: Path) -> None:
+    for key in SYMBOLS:
+        if key in step and key != "value_per_pass":
+            _amount(step[key], f"step.{key}", file)
+    try:
+        read_inputs(step)
+    except ConfigError as error:
+        key = (error.key or "").replace("economics.", "step.", 1)
+        raise ConfigError(error.message, file=file, key=key, hint=error.hint) from None
+    if step.get("weeks") is not None:
+        _amount(step["weeks"], "step.weeks", file)
+    skills = step.get("skills")
+    if skills is not None and not (
+        isinstance(skills, list) and all(isinstance(s, str) for s in skills)
+    ):
+        raise ConfigError(
+            "a list of texts such as [training, serving]", file=file, key="step.skills"
+        )
 
 
 def _check_keys(value: object, known: tuple[str, ...], place: str, file: Path) -> None:
