@@ -106,6 +106,24 @@ def test_reliability_over_epochs_is_an_estimate_too():
         outcomes.pass_hat(6)
 
 
+def test_thirty_cases_that_passed_every_time_are_no_certainty():
+    outcomes = Outcomes.from_counts([f"c{i}" for i in range(30)], [2] * 30, 2)
+    hat = outcomes.pass_hat(2, rng=np.random.default_rng(0))
+    assert hat.value == 1
+    assert hat.low == pytest.approx(30 / (30 + 2.0452**2), abs=1e-4)  # Wilson on t with 29
+    assert hat.method == "pass^2, wilson, by case"
+
+
+def test_answers_that_only_repeat_themselves_make_a_rate_no_surer():
+    ids = [f"c{i}" for i in range(200)]
+    passed = np.array([i % 10 < 3 for i in range(200)])  # in each of 20 documents three of ten
+    groups = [i // 10 for i in range(200)]
+    once, often = (
+        Outcomes.from_counts(ids, passed * k, k, groups=groups).estimate() for k in (1, 5)
+    )
+    assert (once.low, once.high) == (often.low, often.high)
+
+
 def test_a_case_may_have_to_pass_in_every_epoch():
     scores = [
         Score(case_id=case, epoch=epoch, metric="m", state=state)

@@ -222,5 +222,9 @@ class Outcomes:
     ) -> Estimate:
         kept = self.scored > 0
         values = measure(self.passed[kept], self.scored[kept], k)
-        found = mean(values, self.clusters(kept), rng=rng)
+        groups = self.clusters(kept)
+        # With all of a case's epochs in it the measure is 0 or 1: a rate, which has limits even
+        # where every case is alike.
+        whole = len(values) and bool(((values == 0) | (values == 1)).all())
+        found = clustered_rate(values, groups) if whole else mean(values, groups, rng=rng)
         return replace(found, method=f"{name}, {found.method}")

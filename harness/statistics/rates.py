@@ -169,8 +169,8 @@ def clustered(
     """Mean pass fraction and effective number of cases, p(1-p) / SE^2, with a clustered SE.
 
     SE^2 = G/(G-1) sum_g (sum_{i in g} (y_i - ybar))^2 / n^2 (Miller 2024). The number is capped by
-    `scores`, the epochs scored in all (one per case unless given): clusters that happen to vary less
-    than chance are no extra data. Where all pass or all miss the spread cannot be measured, and a
+    `scores`, the epochs scored in all (one per case unless given, or where no case's epochs differ):
+    clusters that happen to vary less than chance are no extra data. Where all pass or all miss the spread cannot be measured, and a
     cluster counts as one case.
     """
     array = check_values(values)
@@ -181,7 +181,8 @@ def clustered(
     if clusters == 1 or mean in (0.0, 1.0):
         return Clustered(mean=mean, n=n, n_effective=float(clusters), clusters=clusters)
     squared = clusters / (clusters - 1) * float(np.sum((sums - sizes * mean) ** 2)) / n**2
-    most = float(n if scores is None else scores)
+    same = bool(((array == 0) | (array == 1)).all())  # every epoch says what the first one said
+    most = float(n if scores is None or same else scores)
     effective = min(mean * (1 - mean) / squared, most) if squared > 0 else most
     return Clustered(mean=mean, n=n, n_effective=effective, clusters=clusters)
 
