@@ -264,6 +264,18 @@ def test_failed_critical_gates_of_the_champion_forbid_shipping(toy):
     assert judge(toy.evidence()).action == "do_not_ship"
 
 
+def test_a_critical_case_without_a_score_is_not_called_a_miss(toy):
+    toy.suite("toy", {"few-shot": ["passed"] * 97 + ["errored"] * 3})
+    gate = {"suite": "toy", "metric": "right", "kind": "critical", "state": "failed"}
+    toy.gates.append(gate | {"system": "few-shot"})
+    shipping = toy.evidence().shipping
+    assert (shipping.critical_misses, shipping.critical_unscored) == (0, 3)
+    verdict = judge(toy.evidence())
+    assert verdict.action == "do_not_ship"
+    assert "has no score for 3 critical cases (right)" in verdict.sentence
+    assert "misses" not in verdict.sentence
+
+
 def test_a_tuned_system_is_compared_with_its_base_on_general_skills(toy):
     toy.suite("toy", {"few-shot": states(5, 5), "lora": states(9, 1)})
     toy.suite("skills", {"zero-shot": states(18, 2), "lora": states(15, 5)})

@@ -88,7 +88,7 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     gates = ", ".join(f"{n} {state.replace('_', ' ')}" for state, n in row["gates"].items())
     return (
-        f"{row['run']}  {row['started']}  {(row['commit'] or 'no commit')[:8]}"
+        f"{row['run']}  {row['started']}  {row['commit'][:8] if row['commit'] else 'no commit'}"
         f"  {row['counts']['planned']:,} outputs  {', '.join(row['suites'])}  gates: {gates or 'none'}"
     )
 

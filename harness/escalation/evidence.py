@@ -157,9 +157,15 @@ class Shipping:
     """What forbids the champion as it is."""
 
     critical_misses: int = 0
+    critical_unscored: int = 0  # cases that are not known to hold
     critical_metrics: tuple[str, ...] = ()
     regression: bool = False  # confirmed against the baseline
     regression_metrics: tuple[str, ...] = ()
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether anything does."""
+        return bool(self.critical_misses or self.critical_unscored or self.regression)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,12 +278,15 @@ class _Suite:
         ]
         critical = tuple(dict.fromkeys(g["metric"] for g in failed if g["kind"] == "critical"))
         worse = tuple(dict.fromkeys(g["metric"] for g in failed if g["kind"] == "no_worse_than"))
-        count = 0
-        if critical:
-            fractions = tables_of(self.run.scores, self.name, critical)[champion].fractions
-            count = max(sum(f is not None and f < 1 for f in fractions.values()), 1)
+        fractions = tables_of(self.run.scores, self.name, critical) if critical else {}
+        held = fractions[champion].fractions.values() if critical else ()
+        missed = sum(f is not None and f < 1 for f in held)
+        unscored = sum(f is None for f in held)
+        if critical and not missed:  # some epoch of a case that passed in the others
+            unscored = max(unscored, 1)
         return Shipping(
-            critical_misses=count,
+            critical_misses=missed,
+            critical_unscored=unscored,
             critical_metrics=critical,
             regression=bool(worse),
             regression_metrics=worse,

@@ -14,7 +14,7 @@ from harness.escalation.headroom import several_tasks
 from harness.escalation.readiness import method
 from harness.escalation.states import pair_state
 from harness.escalation.table import Row
-from harness.escalation.words import beside, chance, goal, percent
+from harness.escalation.words import beside, chance, counted, goal, percent
 from harness.statistics.power import FurtherCases, rate_mde
 from harness.types import Action
 
@@ -79,10 +79,13 @@ def _fix_eval(c: Claims) -> str:
 def _do_not_ship(c: Claims) -> str:
     shipping = c.evidence.shipping
     who = f"'{c.evidence.champion}'" if c.evidence.champion else "the deployed system"
-    if shipping.critical_misses:
+    if shipping.critical_misses or shipping.critical_unscored:
         names = ", ".join(shipping.critical_metrics)
-        count = shipping.critical_misses
-        what = f"misses {count} critical {'case' if count == 1 else 'cases'}"
+        found = (
+            ("misses", shipping.critical_misses),
+            ("has no score for", shipping.critical_unscored),
+        )
+        what = " and ".join(f"{verb} {counted(n, 'critical case')}" for verb, n in found if n)
         return f"Do not ship this build: {who} {what}{f' ({names})' if names else ''}."
     names = ", ".join(shipping.regression_metrics)
     return f"Do not ship this build: {who} has become worse than the baseline{f' ({names})' if names else ''}."

@@ -94,7 +94,8 @@ def _fix_eval(c: Claims) -> Step:
 
 
 def _do_not_ship(c: Claims) -> Step:
-    count = c.evidence.shipping.critical_misses
+    shipping = c.evidence.shipping
+    count = shipping.critical_misses + shipping.critical_unscored
     return _step(
         "mend what the gates name and run again", "pytest evals/ --lf", calls=count or None
     )

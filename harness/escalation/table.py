@@ -177,9 +177,9 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         number="0b",
-        when="the champion misses a critical assertion, or has surely become worse",
+        when="the champion misses a critical assertion or lacks its score, or has surely become worse",
         action="do_not_ship",
-        holds=lambda c: bool(c.evidence.shipping.critical_misses or c.evidence.shipping.regression),
+        holds=lambda c: c.evidence.shipping.forbidden,
     ),
     Row(
         number="1",
