@@ -75,7 +75,7 @@ class Chain:
         self.max_steps: int = spec.options.get("max_steps", MAX_STEPS)
 
     def check(self) -> None:
-        """Read the templates, import the functions, and look every `next` up."""
+        """Read the templates, import the functions, look every `next` up, and count the steps."""
         _ = self.templates, self._functions
         for name, step in self.options.items():
             for target in step.get("next", {}).values():
@@ -85,6 +85,13 @@ class Chain:
                         key=f"{self.key}.{name}.next",
                         hint=nearest(target, [*self.names, END]),
                     )
+        fewest = self._fewest_steps()
+        if fewest is not None and fewest > self.max_steps:
+            raise ConfigError(
+                f"the chain takes {fewest} steps at least, and `max_steps` allows {self.max_steps}",
+                key=f"systems.{self.spec.name}.max_steps",
+                hint=f"Write `max_steps: {fewest}` or more, or let the chain end earlier.",
+            )
 
     def generate(self, drafts: Sequence[Draft], *, epoch: int) -> Iterator[Output]:
         """Yield the output of each case; cases at the same step are asked in one batch."""
@@ -164,6 +171,26 @@ class Chain:
             index = self.names.index(step) + 1
             return self.names[index] if index < len(self.names) else None
         return None if target == END else str(target)
+
+    def _fewest_steps(self) -> int | None:
+        """How many steps the shortest way to the end has; None where there is none."""
+        here, seen = {self.names[0]}, set[str]()
+        for count in range(1, len(self.names) + 1):
+            leads = set[str | None]().union(*(self._leads(step) for step in here))
+            if None in leads:
+                return count
+            seen |= here
+            here = {step for step in leads if step is not None and step not in seen}
+        return None
+
+    def _leads(self, step: str) -> set[str | None]:
+        """The steps that may come after one; None stands for the end."""
+        targets = self.options[step].get("next", {})
+        leads = {None if target == END else str(target) for target in targets.values()}
+        if "*" not in targets:
+            following = self.names[self.names.index(step) + 1 :]
+            leads.add(following[0] if following else None)
+        return leads
 
     @cached_property
     def templates(self) -> dict[str, PromptTemplate]:

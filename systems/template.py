@@ -13,20 +13,31 @@ message, and a last `[assistant]` part is the beginning of the answer. Templates
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError, nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2 import (
+    Environment,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    nodes,
+)
+from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import ConfigError, nearest
 from harness.types import Case, CaseInput
+from systems.answers import describe
 
 VARIABLES = ("input", "examples", "passages", "steps", "tools", "case")
 DEFAULT = ("default", "d")  # the filter's two names
@@ -51,6 +62,7 @@ class PromptTemplate:
         # Only lines of the template's own text make messages: they are marked with a secret
         # before rendering, so that no text of a case can begin a message of another role.
         self._mark = secrets.token_hex(16)
+        self._named: set[str] = {path.name}
         self.environment = ImmutableSandboxedEnvironment(
             loader=FunctionLoader(self._load),
             undefined=StrictUndefined,
@@ -58,6 +70,7 @@ class PromptTemplate:
             lstrip_blocks=True,
         )
         self.source = self._read(path) if source is None else source
+        self._note_names(self.source)
         try:
             self._template = (
                 self.environment.get_template(path.name)
@@ -141,12 +154,17 @@ class PromptTemplate:
         Raises
         ------
         RenderError
-            When a name or field is missing for this case, with file and line.
+            When a name or field is missing for this case, or is not of the kind that the template
+            works on, with file and line.
         """
         try:
             text = self._template.render(**variables)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except ConfigError:  # of a file that the template names: wrong for every case
+            raise
+        except (TemplateError, TypeError, ValueError) as error:
             raise RenderError(f"{self._place(error)}: {error}") from error
+        except Exception as error:  # whatever a filter makes of odd input is that case's own
+            raise RenderError(f"{self._place(error)}: {describe(error)}") from error
         head, *parts = text.split(self._mark)
         if not parts:
             return [{"role": "user", "content": text.strip("\n")}]
@@ -169,7 +187,18 @@ class PromptTemplate:
 
     def _load(self, name: str) -> tuple[str, str, Callable[[], bool]]:
         path = (self.path.parent / name).resolve()
-        return self._marked(self._read(path)), str(path), lambda: True
+        if name not in self._named and path not in computable(self.path):
+            there = f"*{self.path.suffix} in or below {self.path.parent.name}/"
+            message = f"there is no template '{name}': a computed name may mean {there}"
+            raise TemplateNotFound(name, message)
+        text = self._read(path)
+        self._note_names(text)
+        return self._marked(text), str(path), lambda: True
+
+    def _note_names(self, text: str) -> None:
+        # The syntax of a wrong file is told by Jinja, with its name and line.
+        with suppress(TemplateSyntaxError):
+            self._named.update(other for other in references(text) if other is not None)
 
     def _marked(self, source: str) -> str:
         return ROLE_LINE.sub(lambda match: f"{self._mark}[{match.group(1)}]", source)
@@ -184,6 +213,39 @@ class PromptTemplate:
             message = f"not UTF-8 at byte {error.start + 1}"
             raise ConfigError(message, file=path, key=self.key) from error
         return text.replace("\r\n", "\n")
+
+
+def references(text: str) -> list[str | None]:
+    """Names of the templates that a template includes, imports or extends; None for a computed one.
+
+    Raises
+    ------
+    TemplateSyntaxError
+        When the text is no template.
+    """
+    return list(find_referenced_templates(Environment().parse(text)))
+
+
+def computable(path: Path) -> list[Path]:
+    """The files that a computed name in a template may mean: of its kind, in or below its folder."""
+    root = path.parent.resolve()
+    alike = (file for file in root.rglob(f"*{path.suffix}") if file.suffix == path.suffix)
+    found = {file.resolve() for file in alike if file.is_file()}
+    return sorted(file for file in found if file.is_relative_to(root))
+
+
+def computed_texts(path: Path) -> dict[str, str]:
+    """All that a computed name may bring into a prompt: texts by their names beside it."""
+    root = path.parent.resolve()
+    left, texts = computable(path), {}
+    while left:
+        file = left.pop()
+        name = os.path.relpath(file, root)
+        if name not in texts and file.is_file():
+            texts[name] = file.read_bytes().decode("utf-8", "backslashreplace")
+            with suppress(TemplateSyntaxError):  # of a file that this prompt may never use
+                left += [(root / other).resolve() for other in references(texts[name]) if other]
+    return texts
 
 
 def variables_of(case: Case, **others: Any) -> dict[str, Any]:
@@ -203,11 +265,24 @@ def variables_of(case: Case, **others: Any) -> dict[str, Any]:
 
 
 def messages_of(value: CaseInput) -> list[dict[str, Any]] | None:
-    """An input as chat messages without a template; None for an object of named fields."""
+    """An input as chat messages without a template; None for an object of named fields.
+
+    Raises
+    ------
+    RenderError
+        When the input is neither of these nor a text.
+    """
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     if isinstance(value, Mapping):
         return None
+    said = value if isinstance(value, list | tuple) else [value]
+    faults = [part for part in said if not isinstance(part, Mapping) or "role" not in part]
+    if faults:
+        raise RenderError(
+            f"the input is no text and no list of messages, each with its role: {faults[0]!r:.80}; "
+            "the system needs a prompt to place it"
+        )
     return [dict(message) for message in value]
 
 

@@ -85,6 +85,8 @@ class Toolbox:
             When there is no such function, the arguments are no JSON or not what its schema
             allows, or it raises or does not return in time.
         """
+        if not raw.name:
+            raise CallError(f"a call names no function: its arguments are {raw.arguments[:200]!r}")
         tools = {tool["name"]: tool for tool in self._tools(case)}
         if raw.name not in tools:
             raise CallError(f"there is no function '{raw.name}'. {nearest(raw.name, tools)}")
@@ -160,8 +162,8 @@ def _as_result(value: Any, name: str) -> str:
     if isinstance(value, str):
         return printable(value)
     try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
+        return printable(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError) as error:
         raise CallError(f"function '{name}' returned what is no JSON: {error}") from error
 
 

@@ -113,6 +113,61 @@ def test_an_included_template_counts(few_shot, folder):
     assert fingerprint(few_shot).digest != before.digest
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{%+ include 'tone.j2' %}",
+        "{%- include 'tone.j2' -%}",
+        "{% include ['tone.j2'] %}",
+        "{% include ['tone.j2', 'other.j2'] %}",
+        "{% import 'tone.j2' as tone %}",
+        "{% from 'tone.j2' import polite %}",
+        "{% extends 'tone.j2' %}",
+        "{% include 'between.j2' %}",
+        "{% include 'to' ~ 'ne.j2' %}",
+        "{% include input.tone %}",
+        "{% include [input.tone, 'other.j2'] %}",
+        "{% extends 'tone.j2' if input else 'other.j2' %}",
+        "{% include 'computed.j2' %}",
+    ],
+)
+def test_a_template_counts_however_another_one_names_it(few_shot, folder, text):
+    (folder / "prompt.j2").write_text(text)
+    (folder / "between.j2").write_text("{%+ include 'tone.j2' %}")
+    (folder / "computed.j2").write_text("{% include input.tone %}")
+    (folder / "other.j2").write_text("other")
+    (folder / "tone.j2").write_text("Be brief.")
+    before = fingerprint(few_shot)
+    (folder / "tone.j2").write_text("Be brief!")
+    assert fingerprint(few_shot).digest != before.digest
+
+
+def test_a_computed_name_may_mean_any_template_in_or_below_the_folder(few_shot, folder):
+    (folder / "prompts/tones").mkdir(parents=True)
+    (folder / "prompts/ask.j2").write_text("{% include input.tone %}")
+    (folder / "prompts/tones/kind.j2").write_text("{% include '../beside.j2' %}")
+    (folder / "prompts/broken.j2").write_text("{% include")
+    (folder / "beside.j2").write_text("Be kind.")
+    spec = with_options(few_shot, prompt="prompts/ask.j2")
+    before = fingerprint(spec)
+    (folder / "prompts/notes.csv").write_text("no template")
+    (folder / "above.j2").write_text("named by none")
+    assert fingerprint(spec) == before
+    (folder / "beside.j2").write_text("Be kinder.")
+    after = fingerprint(spec)
+    changed = [name for name in after.parts if after.parts[name] != before.parts[name]]
+    assert changed == ["prompt > any *.j2"]
+    (folder / "prompts/tones/new.j2").write_text("new")
+    assert fingerprint(spec).digest != after.digest
+
+
+def test_a_template_that_names_others_in_wrong_syntax_is_told_with_its_line(few_shot, folder):
+    (folder / "prompt.j2").write_text("a\n{% include %}")
+    with pytest.raises(ConfigError) as caught:
+        fingerprint(few_shot)
+    assert (caught.value.file, caught.value.line) == (folder / "prompt.j2", 2)
+
+
 @pytest.mark.parametrize("name", ["README.md", "checkpoints/a.md", "LICENSE.txt", "deep/b.jsonl"])
 def test_every_file_that_the_corpus_is_read_from_counts(few_shot, folder, name):
     file = folder / "corpus" / name

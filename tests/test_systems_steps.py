@@ -44,6 +44,9 @@ def swears(text):
 def says_why(text):
     return "it says darn" if "darn" in text else ""
 
+def repeats(text):
+    return text
+
 async def swears_later(text):
     return "darn" in text
 
@@ -346,12 +349,30 @@ class TestChains:
             ({"steps": [CHAIN[0], CHAIN[0]]}, "stands twice"),
             ({"steps": CHAIN, "answer": {"after": "x"}}, "a chain has no `answer`"),
             ({"steps": CHAIN, "choice": {}}, "a chain has no `choice`"),
+            ({"steps": CHAIN, "max_steps": 2}, "takes 3 steps at least, and `max_steps` allows 2"),
         ],
-        ids=["next", "prompt", "twice", "answer", "choice"],
+        ids=["next", "prompt", "twice", "answer", "choice", "steps"],
     )
     def test_a_wrong_chain_is_a_configuration_error(self, run, options, complaint):
         with pytest.raises(ConfigError, match=complaint):
             run(echo, files=FILES, **options)
+
+    def test_a_chain_of_more_steps_than_are_allowed_is_refused_before_it_runs(self, run):
+        steps = [{"name": f"s{i}", "prompt": "classify.j2"} for i in range(9)]
+        with pytest.raises(ConfigError) as caught:
+            run(echo, steps=steps, files=FILES)
+        assert caught.value.key == "systems.s.max_steps"
+        assert "`max_steps: 9`" in caught.value.hint
+        assert len(run(echo, steps=steps, files=FILES, max_steps=9)[0].steps) == 9
+
+    def test_a_chain_that_may_end_early_is_not_refused_for_its_length(self, run):
+        steps = [{"name": f"s{i}", "prompt": "classify.j2"} for i in range(9)]
+        steps[1]["next"] = {"billing": "end"}
+        out, _ = run(echo, steps=steps, files=FILES)
+        assert [step.name for step in out.steps] == ["s0", "s1"]
+        steps[1]["next"] = {"billing": "s3"}
+        out, _ = run(echo, steps=steps, files=FILES)
+        assert [step.name for step in out.steps] == ["s0", "s1", "s3", "s4", "s5", "s6", "s7", "s8"]
 
     @pytest.mark.parametrize("option", ["tools", "json_schema", "answer", "choice"])
     def test_no_advice_is_given_that_the_schema_refuses(self, run, option):
@@ -376,6 +397,47 @@ class TestModeration:
         assert (bad.text, bad.refused, bad.finish_reason) == ("No.", True, "input_refused")
         assert outputs["good"].text == "fine"
         assert len(model.batches[0]) == 1
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            [{"role": "user", "content": "darn"}, {"role": "user", "content": "hello"}],
+            [{"role": "system", "content": "darn"}, {"role": "user", "content": "hello"}],
+            [
+                {"role": "user", "content": "hello"},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"function": {"name": "darn"}}],
+                },
+                {"role": "tool", "content": "fine"},
+            ],
+            [{"role": "user", "content": [{"type": "text", "text": "darn"}]}],
+            {"question": "hello", "note": "darn"},
+            {"question": "hello", "notes": [{"text": "darn"}]},
+            {"role": "darn", "content": "hello"},
+        ],
+        ids=["earlier", "system", "call", "parts", "field", "deep field", "field called role"],
+    )
+    def test_all_of_an_input_is_checked(self, run, value):
+        out, model = run(
+            lambda messages: "fine",
+            Case(id="a", input=value),
+            files={"all.j2": "{{ input }}"},
+            prompt="all.j2",
+            moderation={"input": "functions:swears"},
+        )
+        assert (out.refused, out.finish_reason) == (True, "input_refused")
+        assert model.batches == []
+
+    def test_a_check_reads_what_messages_say_not_who_says_it(self, run):
+        said = [{"role": "user", "content": "one"}, {"role": "assistant", "content": 'the "two"'}]
+        out, _ = run(
+            lambda messages: "fine",
+            Case(id="a", input=said),
+            moderation={"input": "functions:repeats"},
+        )
+        assert out.steps[0].text == 'one\nthe "two"'
 
     def test_a_withheld_output_stands_in_the_steps(self, run):
         out, _ = run(lambda messages: "darn", moderation={"output": "functions:swears"})

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError
 from harness.types import Case, Passage
 from systems.rows import Row
-from systems.template import PromptTemplate, RenderError, variables_of
+from systems.template import PromptTemplate, RenderError, messages_of, variables_of
 
 
 @pytest.fixture
@@ -168,6 +168,46 @@ def test_a_field_that_one_case_lacks_is_told_with_file_and_line(template):
 def test_what_a_template_may_not_do_is_an_error(template, text):
     with pytest.raises(RenderError):
         template(text).render({"input": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        ("{% for k, v in input | dictsort %}{{ k }}{% endfor %}", "a text", "has no attribute"),
+        ("{{ 1 // input }}", 0, "ZeroDivisionError"),
+        ("{{ input['x'] ~ '%d' % input }}", {"x": 1}, "prompt.j2:1: "),
+        ("{{ 2.0 ** input }}", 5000, "OverflowError"),
+        ("{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(input) }}", 1, "RecursionError"),
+        ("{{ 'a' * input }}", 1 << 62, "prompt.j2:1: "),
+        ("{{ input | groupby('x') | list }}", 5, "prompt.j2:1: "),
+    ],
+    ids=["attribute", "zero", "format", "overflow", "recursion", "memory", "number"],
+)
+def test_an_input_that_a_template_cannot_work_on_is_that_cases_error(template, text, value, reason):
+    with pytest.raises(RenderError, match=reason):
+        template(text).render({"input": value})
+
+
+def test_a_computed_name_means_a_template_in_or_below_the_folder(template, tmp_path):
+    (tmp_path / "prompts/tones").mkdir(parents=True)
+    (tmp_path / "prompts/tones/kind.j2").write_text("Be kind.")
+    (tmp_path / "prompts/secret.txt").write_text("secret")
+    (tmp_path / "above.j2").write_text("above")
+    prompt = template("{% include input %}", name="prompts/ask.j2")
+    assert prompt.render({"input": "tones/kind.j2"}) == user("Be kind.")
+    for name in ("tones/cruel.j2", "secret.txt", "../above.j2"):
+        with pytest.raises(
+            RenderError, match=f"there is no template '{name}': a computed name may"
+        ):
+            prompt.render({"input": name})
+    written = template("{% include '../above.j2' %}", name="prompts/other.j2")
+    assert written.render({}) == user("above")
+
+
+@pytest.mark.parametrize("value", [[1], ["text"], [{"content": "x"}], [[1]], 5, None], ids=repr)
+def test_an_input_that_is_neither_text_nor_messages_needs_a_prompt(value):
+    with pytest.raises(RenderError, match="the system needs a prompt to place it"):
+        messages_of(value)
 
 
 def test_text_before_the_first_role_is_an_error(template):
