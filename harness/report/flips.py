@@ -229,11 +229,11 @@ def _rival(row: dict[str, Any], most: int, scale: Scale) -> Rival:
         limits=limits,
         pvalue=pvalue(row.get("pvalue_adjusted") or row.get("pvalue")),
         state={"above": "better", "below": "worse"}.get(row["state"])
-        or _none_found(row.get("mde")),
+        or _none_found(row.get("mde"), row.get("difference")),
     )
 
 
-def _none_found(mde: float | None) -> str:
-    return "no difference found" + (
-        "" if mde is None else f"; {percent(mde)} points would have been seen"
-    )
+def _none_found(mde: float | None, difference: float | None) -> str:
+    if mde is None or abs(difference or 0.0) >= mde:  # it is an approximation: this one was not seen
+        return "no difference found"
+    return f"no difference found; {percent(mde)} points would have been seen"
