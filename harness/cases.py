@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import json
@@ -208,9 +209,16 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                     f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8",
                     file=path,
                     line=number,
-                    hint=f"Convert it: iconv -f latin1 -t utf-8 {path.name} > utf8-{path.name}",
+                    hint=f"Convert it: iconv -f {_encoding(raw, number)} -t utf-8"
+                    f" {path.name} > utf8-{path.name}",
                 ) from None
             yield number, text.rstrip("\r\n")
+
+
+def _encoding(raw: bytes, number: int) -> str:
+    """Guess what a line that is not UTF-8 was written in: a file's first bytes may say it."""
+    marked = number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "utf-16" if marked else "latin1"
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, object]]:

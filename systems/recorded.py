@@ -23,6 +23,7 @@ class RecordedSystem:
     def __init__(self, spec: SystemSpec) -> None:
         self.spec = spec
         self.path = spec.path(spec.options["outputs"])
+        self._sound = False
 
     @property
     def name(self) -> str:
@@ -31,6 +32,39 @@ class RecordedSystem:
     @property
     def rung(self) -> Rung:
         return self.spec.rung
+
+    def check(self) -> None:
+        """Read the whole file once, so that what is wrong with it ends a run before it begins.
+
+        Raises
+        ------
+        ConfigError
+            The file has no outputs, a line of it is wrong, or answers what another line answers.
+        """
+        if self._sound:
+            return
+        lines: dict[tuple[str, int | None], int] = {}
+        for line, record in _records(self.path):
+            epoch = record.get("epoch")
+            known = lines.setdefault((record["id"], epoch), line)
+            if known != line:
+                raise self._twice(record["id"], known, line)
+            self._output(line, record, epoch or 0)
+        if not lines:
+            raise ConfigError(
+                "there are no outputs in this file",
+                file=self.path,
+                hint='Write one output a line: {"id": "...", "output": "..."}',
+            )
+        self._sound = True
+
+    def _twice(self, case_id: str, known: int, line: int) -> ConfigError:
+        return ConfigError(
+            f"id {case_id!r} stands here and on line {known}",
+            file=self.path,
+            line=line,
+            hint="Keep one of them, or give each an `epoch` of its own.",
+        )
 
     def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
         """Yield the recorded output of each case; a case without one is errored."""
@@ -43,11 +77,7 @@ class RecordedSystem:
             exact = "epoch" in record
             known = found.get(record["id"])
             if known and known[0] == exact:
-                raise ConfigError(
-                    f"id {record['id']!r} stands here and on line {known[1]}",
-                    file=self.path,
-                    line=line,
-                )
+                raise self._twice(record["id"], known[1], line)
             if exact or not known:
                 found[record["id"]] = (exact, line, self._output(line, record, epoch))
         for case in cases:
@@ -138,4 +168,6 @@ def _checked(path: Path, number: int, record: Any) -> dict[str, Any]:
         raise ConfigError('expected an object {"id": text, "output": text}', file=path, line=number)
     if "output" not in record and "error" not in record:
         raise ConfigError("has neither output nor error", file=path, line=number, key="output")
+    if not isinstance(record.get("epoch"), int | float | None):
+        raise ConfigError("expected a whole number", file=path, line=number, key="epoch")
     return record

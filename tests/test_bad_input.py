@@ -19,6 +19,10 @@ CASES = {
         b'{"id": "a", "input": "\xff"}\n',
         "toy.jsonl:1: byte 23 (0xff) is not UTF-8*",
     ),
+    "UTF-16": (
+        '{"id": "a", "input": "x"}\n'.encode("utf-16"),
+        "toy.jsonl:1: *\n*Convert it: iconv -f utf-16 -t utf-8 toy.jsonl*",
+    ),
     "a line of 10 MB": (
         b'{"id": "a", "input": "' + b"x" * 10_000_000 + b'"}\n',
         "toy.jsonl:1: this line has 10.0 MB; the limit is 5 MB*",
@@ -152,7 +156,7 @@ def check(project: SampleProject, expected: str, *arguments: str) -> None:
     result = run("-q", *arguments)
     assert result.ret == 4
     text = result.stdout.str() + result.stderr.str()
-    pytest.LineMatcher(text.splitlines()).fnmatch_lines([f"*{expected}"])
+    pytest.LineMatcher(text.splitlines()).fnmatch_lines(f"*{expected}".split("\n"))
     assert "Traceback" not in text
     assert "INTERNALERROR" not in text
     assert len(text.splitlines()) <= 24, "one screen"
@@ -207,6 +211,51 @@ def test_a_wrong_file_that_the_verdict_reads(project: SampleProject, answers, wh
     checked = project.rung("check")
     assert checked.ret != 0
     checked.stderr.fnmatch_lines([f"*{expected}"])
+
+
+RECORDED = {
+    "an id twice": (
+        b'{"id": "c0", "output": "yes"}\n{"id": "c1", "output": "yes"}\n{"id": "c0", "output": "no"}\n',
+        "outputs/a.jsonl:3: id 'c0' stands here and on line 1*",
+    ),
+    "no output": (b"\n", "outputs/a.jsonl: there are no outputs in this file*"),
+    "an epoch that is no number": (
+        b'{"id": "c0", "output": "yes", "epoch": [1]}\n',
+        "outputs/a.jsonl:1: epoch: expected a whole number*",
+    ),
+    "a field in the wrong form": (
+        b'{"id": "c0", "output": "yes"}\n{"id": "c1", "output": "yes", "usage": [1]}\n',
+        "outputs/a.jsonl:2: a field of id 'c1' has the wrong form*",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RECORDED)
+def test_a_wrong_file_of_recorded_outputs(project: SampleProject, answers, what) -> None:
+    content, expected = RECORDED[what]
+    project.suite(RIGHT, systems={"a": answers(cases=3)})
+    project.write("evals/outputs/a.jsonl", content)
+    check(project, expected)
+    checked = project.rung("check")
+    assert checked.ret == 2
+    checked.stderr.fnmatch_lines([f"rung: *{expected}"])
+
+
+def test_an_epoch_of_its_own_is_no_second_output(project: SampleProject, answers) -> None:
+    project.suite(RIGHT, systems={"a": answers(cases=1)})
+    rows = b'{"id": "c0", "output": "yes"}\n{"id": "c0", "output": "no", "epoch": 1}\n'
+    project.write("evals/outputs/a.jsonl", rows)
+    assert project.run("--epochs", "2").ret == 0
+    assert [r["state"] for r in project.table("scores")] == ["passed", "missed"]
+
+
+def test_check_names_a_suite_that_is_not_python(project: SampleProject, answers) -> None:
+    project.suite(RIGHT, systems={"a": answers()})
+    (project.evals / "test_toy.py").rename(project.evals / "test_other.py")
+    project.suite(f"{RIGHT}def test_broken(:\n", systems={"a": answers()})
+    checked = project.rung("check")
+    assert checked.ret == 2
+    checked.stderr.fnmatch_lines(["rung: evals/test_toy.py:7: not Python: invalid syntax"])
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,20 @@ def test_init_tells_a_wrong_column(project: SampleProject) -> None:
     assert not project.evals.exists()
 
 
+@pytest.mark.parametrize(
+    ("row", "column"), [("why,", "answer"), (",because", "question"), ("why, ", "answer")]
+)
+def test_init_names_a_row_without_a_value(project: SampleProject, row, column) -> None:
+    project.write("rows.csv", f"question,answer\nwhy,because\n{row}\n")
+    result = project.rung(
+        "init", "--base-url", "http://127.0.0.1:9/v1", "--model", "m",
+        "--cases", "rows.csv", "--input", "question", "--expected", "answer",
+    )  # fmt: skip
+    assert result.ret == 2
+    result.stderr.fnmatch_lines([f"rung: rows.csv:3: {column}: there is no value here"])
+    assert not project.evals.exists()
+
+
 def test_the_verdict_is_printed_and_judged_again_under_another_target(ran: SampleProject) -> None:
     first = json.loads(ran.rung("verdict", "--json").stdout.str())
     (verdict,) = first["verdicts"]

@@ -223,3 +223,101 @@ def test_what_pytest_captures_of_logging_is_there_for_a_metric(
     result.assert_outcomes(passed=3)
     cases = ET.parse(project.folder / "out.xml").getroot().findall(".//testcase")
     assert [p.get("name") for case in cases for p in case.iter("property")] == ["length"] * 3
+
+
+@pytest.mark.parametrize("items", ["case", "suite"])
+def test_a_comparison_that_is_returned_is_an_error_and_no_pass(
+    project: SampleProject, answers, items
+) -> None:
+    body = "def test_right(case, output):\n    return output.text == case.expected_output\n"
+    project.suite(body, systems={"a": answers(1, cases=3)})
+    result = project.run(f"--items={items}")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        ["*test_right returned a bool: did you mean `assert` instead of `return`[?]"]
+    )
+    assert "Traceback" not in result.stdout.str()
+    row = project.estimate("right", "a")
+    assert (row["errored"], row["value"]) == (3, None)
+
+
+def test_a_graded_metric_that_did_not_call_score_leaves_the_case_unscored(
+    project: SampleProject, answers
+) -> None:
+    body = "def test_length(case, output, score):\n    if output.text == 'yes':\n        score(3)\n"
+    project.suite(body, systems={"a": answers(1, cases=3)})
+    assert project.run().ret == 0
+    row = project.estimate("length", "a")
+    assert (row["unscored"], row["value"]) == (1, 3.0)
+    (unscored,) = [r for r in project.table("scores") if r["state"] == "unscored"]
+    assert unscored["reason"] == "the metric takes `score` and did not call it"
+
+
+@pytest.mark.parametrize("mark", ["skip(reason='later')", "skipif(True, reason='later')"])
+@pytest.mark.parametrize("items", ["case", "suite"])
+def test_a_skipped_metric_is_not_run(project: SampleProject, answers, mark, items) -> None:
+    body = f"@pytest.mark.{mark}\ndef test_never(output):\n    1 / 0\n{RIGHT}"
+    project.suite(body, systems={"a": answers(cases=3)})
+    result = project.run(f"--items={items}")
+    assert result.ret == 0
+    count = 3 if items == "case" else 1
+    result.assert_outcomes(passed=count, skipped=count)
+    scores = [r for r in project.table("scores") if r["metric"] == "never"]
+    assert [(r["state"], r["reason"]) for r in scores] == [("not_run", "skipped: later")] * 3
+    assert project.estimate("never", "a")["not_run"] == 3
+
+
+def test_a_skip_whose_condition_is_false_skips_nothing(project: SampleProject, answers) -> None:
+    body = f"@pytest.mark.skipif(False, reason='never')\n{RIGHT}"
+    project.suite(body, systems={"a": answers(1, cases=3)})
+    result = project.run()
+    result.stdout.fnmatch_lines(["*2 passed, 1 missed*"])
+    assert project.estimate("right", "a")["n"] == 3
+
+
+def test_a_fixture_that_skips_says_why_the_case_was_not_run(
+    project: SampleProject, answers
+) -> None:
+    body = (
+        "@pytest.fixture\ndef key():\n    pytest.skip('no key')\n"
+        "def test_asks(output, key):\n    pass\n" + RIGHT
+    )
+    project.suite(body, systems={"a": answers(cases=2)})
+    project.run().assert_outcomes(passed=2, skipped=2)
+    scores = [r for r in project.table("scores") if r["metric"] == "asks"]
+    assert {(r["state"], r["reason"]) for r in scores} == {("not_run", "skipped: no key")}
+
+
+@pytest.mark.parametrize(
+    ("mark", "code", "outcomes"),
+    [
+        ("xfail(reason='known')", 0, {"xfailed": 1, "xpassed": 2}),
+        ("xfail(strict=True)", 1, {"xfailed": 1, "failed": 2}),
+    ],
+)
+def test_an_expected_failure_means_what_it_means_in_pytest(
+    project: SampleProject, answers, mark, code, outcomes
+) -> None:
+    body = f"@pytest.mark.{mark}\ndef test_right(case, output):\n    case.id != 'c1' or 1 / 0\n"
+    project.suite(body, systems={"a": answers(cases=3)})
+    result = project.run()
+    assert result.ret == code
+    result.assert_outcomes(**outcomes)
+
+
+def test_what_a_metric_logs_is_shown_with_its_own_item(project: SampleProject, answers) -> None:
+    body = (
+        "import logging\n"
+        "def test_right(case, output):\n"
+        "    logging.getLogger('mine').warning('about %s', case.id)\n"
+        "    logging.getLogger('mine').info('more of %s', case.id)\n"
+        "    1 / 0\n"
+    )
+    project.suite(body, systems={"a": answers(cases=2)})
+    text = project.run().stdout.str()
+    assert text.count("Captured log call") == 2
+    assert text.count("about c0") == text.count("about c1") == 1
+    assert text.index("test_right[a:c0]") < text.index("about c0") < text.index("about c1")
+    assert "more of c0" not in text
+    assert "more of c0" in project.run("--log-level=INFO").stdout.str()
+    assert "about c0" not in project.run("-p", "no:logging").stdout.str().partition("short test")[0]

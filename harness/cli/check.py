@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +21,7 @@ from harness.evidence_files import check_evidence_files
 from harness.run import Suite
 from harness.types import NOT_MEASURED, Case, Output, SystemSpec
 from systems.fingerprint import fingerprint
+from systems.recorded import RecordedSystem
 
 SHOWN_CHARACTERS = 1_500
 
@@ -48,6 +51,7 @@ def check(only: tuple[str, ...], as_json: bool) -> None:
     rung check --system few-shot
     """
     workspace = Workspace()
+    _check_sources(workspace.file.parent)
     suites = list(workspace.catalogue().suites.values())
     if not suites:
         raise ConfigError(
@@ -73,6 +77,20 @@ def check(only: tuple[str, ...], as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def _check_sources(folder: Path) -> None:
+    """Name a suite's module that cannot be parsed; a run leaves this to pytest, which imports it."""
+    for file in sorted(folder.rglob("test_*.py")):
+        source = file.read_bytes()
+        if b"mark.suite" not in source:
+            continue
+        try:
+            ast.parse(source, filename=str(file))
+        except SyntaxError as error:
+            raise ConfigError(f"not Python: {error.msg}", file=file, line=error.lineno) from None
+        except ValueError as error:
+            raise ConfigError(f"not Python: {error}", file=file) from None
+
+
 def _distinct(suites: Sequence[Suite]) -> list[SystemSpec]:
     return list({spec.name: spec for suite in suites for spec in suite.systems}.values())
 
@@ -83,7 +101,10 @@ def _ask(workspace: Workspace, spec: SystemSpec, suites: Sequence[Suite]) -> Che
     printed = fingerprint(spec, memo=workspace.state.hashes)
     began = perf_counter()
     question = replace(case, expected_output=None, tags=())
-    outputs = list(systems.load(spec).generate([question], epoch=0))
+    system = systems.load(spec)
+    if isinstance(system, RecordedSystem):
+        system.check()  # whatever else a file says of other cases
+    outputs = list(system.generate([question], epoch=0))
     output = outputs[0] if outputs else Output(case_id=case.id, epoch=0, text="", error="no output")
     cases = [c for suite in using for c in suite.cases]
     return Check(

@@ -158,6 +158,15 @@ def _cases(
                 line=reader.line_num,
                 hint="Quote a value that holds a comma, a quote or a line end.",
             )
+        for column in (input_column, expected):
+            if not row[column].strip():
+                raise CaseError(
+                    "there is no value here",
+                    file=file,
+                    line=reader.line_num,
+                    key=column,
+                    hint="Fill it in, or leave the row out: every case needs both.",
+                )
         number += 1
         case: dict[str, Any] = {
             "id": f"row-{number:04d}",

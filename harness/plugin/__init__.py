@@ -100,13 +100,26 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
     """Run short items the short way; give a gate the scores that its own items did not bring."""
-    if isinstance(item, CaseItem) and item.view.short:
-        if evaluation_of(item.config).is_quiet(item):
+    evaluation = evaluation_of(item.config)
+    evaluation.reached_last = nextitem is None
+    if isinstance(item, CaseItem) and item.view.short and not item.view.marked:
+        if evaluation.is_quiet(item):
             short_path.run_short(item, nextitem)
             return True
     elif isinstance(item, GateItem):
-        evaluation_of(item.config).complete(item)
+        evaluation.complete(item)
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Keep why an item of a suite was skipped: its scores are not run, its gates not judged."""
+    try:
+        return (yield)
+    except (pytest.skip.Exception, pytest.xfail.Exception) as skip:
+        if isinstance(item, CaseItem | FoldedItem | GateItem):
+            item.leave(f"skipped: {skip.msg}")
+        raise
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
@@ -130,7 +143,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["rung_notes"] = evaluation.runner.notes()
         output[datasets.ROWS] = session.config.stash[DATA].rows()
     try:
-        session.exitstatus = evaluation.finish(session.exitstatus)
+        session.exitstatus = evaluation.finish(session)
     except RungError as error:
         evaluation.notes.append(str(error))
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from _pytest.skipping import evaluate_skip_marks
 
 from harness.errors import ConfigError
 from harness.plugin.asking import Judges
@@ -19,6 +20,7 @@ from harness.types import SystemSpec
 
 FOLD_ABOVE_CASES = 5_000
 FOLD_ABOVE_ITEMS = 20_000
+OUTCOME_MARKS = frozenset({"skip", "skipif", "xfail"})  # pytest acts on them in its own protocol
 OWN_MARKS = frozenset({"gate", "judge"})  # `-k gate` and `-m gate` mean the gates, not their cases
 
 
@@ -87,6 +89,8 @@ class Collector:
             wanted=frozenset(inspect.signature(function.obj).parameters),
             judgements=self.asking.judgements,
             short=_is_short(function),
+            marked=_is_marked(function),
+            skipped=_is_marked(function) and evaluate_skip_marks(function) is not None,
         )
         items: list[CaseItem | FoldedItem]
         if self._folds(view):
@@ -141,7 +145,8 @@ class Collector:
         )
         wanted = self.options.getoption("rung_case")
         cases = view.run.suite.cases
-        item.view = view
+        item.own_markers = _outcome_marks(function)
+        item.view, item.obj = view, function.obj
         item.cases = [c for c in cases if c.id in wanted] if wanted else cases
         return item
 
@@ -154,7 +159,9 @@ class Collector:
             function.parent, name=name, nodeid=f"{function.parent.nodeid}::{name}"
         )
         item.add_marker(pytest.mark.gate)
+        item.own_markers += _outcome_marks(function)
         item.view, item.items, item.judge = view, items, self.judge
+        item.obj = function.obj
         return item
 
 
@@ -163,6 +170,15 @@ def _source(function: pytest.Function) -> str:
         return inspect.getsource(inspect.unwrap(function.obj))
     except OSError:
         return function.name
+
+
+def _is_marked(function: pytest.Function) -> bool:
+    """Tell whether a mark of the function, its class or its module may skip it or turn its outcome."""
+    return any(mark.name in OUTCOME_MARKS for mark in function.iter_markers())
+
+
+def _outcome_marks(function: pytest.Function) -> list[pytest.Mark]:
+    return [mark for mark in function.own_markers if mark.name in OUTCOME_MARKS]
 
 
 def _is_short(function: pytest.Function) -> bool:

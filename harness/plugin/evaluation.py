@@ -32,6 +32,11 @@ from harness.store import RunStore, new_run_id
 from harness.suites import Catalogue
 from harness.types import Fingerprint, GateResult, System, SystemSpec
 
+RAN_THROUGH = (
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
 UNDECIDED_EXIT = 10  # nothing failed, but a gate is undecided and the project asked for a decision
 
 
@@ -49,6 +54,8 @@ class Evaluation:
         self.catalogue.find(_asked_paths(config))
         self._check_names()
         self.misconfigured = False
+        self.reached_last = False  # the last item of the session has begun
+        self.stopped = False  # items were left that nobody chose to leave out
         self.notes: list[str] = []  # what went wrong, for the user
         self.stored: Path | None = None  # the folder of the run, once it is written
         self.document: dict[str, Any] | None = None
@@ -228,7 +235,7 @@ class Evaluation:
         for item in list(gate.unscored_items()):
             gate.view.run.plan(gate.view.system.name, _cases(item))
         for item in list(gate.unscored_items()):
-            if isinstance(item, CaseItem) and not item.view.short:
+            if item.view.marked or (isinstance(item, CaseItem) and not item.view.short):
                 runtestprotocol(item, log=False, nextitem=gate)
             else:
                 for case in _cases(item):
@@ -242,8 +249,9 @@ class Evaluation:
         scored = gate.view.run.scores.get((gate.view.metric.name, gate.view.system.name), {})
         return self._narrowing and bool(scored) and len(planned) < len(gate.view.run.suite.cases)
 
-    def finish(self, exitstatus: int) -> int:
+    def finish(self, session: pytest.Session) -> int:
         """Store what was run and return the session's exit code."""
+        exitstatus = int(session.exitstatus)
         if self.misconfigured:
             return int(pytest.ExitCode.USAGE_ERROR)
         folder = self.state.folder / "parts" / self.run_id
@@ -256,10 +264,24 @@ class Evaluation:
         self.notes += self.runner.notes()
         if not any(run.answers for run in self.run.runs.values()):
             return exitstatus
+        self._note_stop(session)
         from harness.plugin.finish import store_run
 
         store_run(self)
         return self._exit_code(exitstatus)
+
+    def _note_stop(self, session: pytest.Session) -> None:
+        """Treat a run that was stopped as a narrowed one: what is missing from it was not measured."""
+        # `-x` ends a session as failed; under `-n`, and by Ctrl-C, it ends as interrupted.
+        failed = bool(session.shouldfail) and not self.reached_last
+        self.stopped = failed or session.exitstatus not in RAN_THROUGH
+        if self.stopped:
+            for run in self.runs():
+                run.narrowed = True
+            self.notes.append(
+                "this run was stopped before its end: it is stored, but `latest` stays where it was,"
+                " no verdict is drawn and it cannot be blessed"
+            )
 
     def _exit_code(self, exitstatus: int) -> int:
         undecided = any(gate.state == "undecided" for gate in self.gates())

@@ -126,6 +126,7 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
         "rung_version": _version("rung"),
         "git": _git(evaluation.root),
         "seed": SEED,
+        "stopped": evaluation.stopped,
         "until_decided": evaluation.config.getoption("rung_until_decided"),
         "environment": {
             "python": platform.python_version(),

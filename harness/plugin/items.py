@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 
 from harness.errors import RungError
-from harness.run import Metric, Run, SuiteRun
+from harness.run import GateMark, Metric, Run, SuiteRun
 from harness.runner import Answer
-from harness.types import Case, GateResult, Score, ScoreState, SystemSpec
+from harness.types import Case, GateKind, GateResult, Score, ScoreState, SystemSpec
 
 # The fixtures that a suite's functions may ask for; whoever asks for no others runs the short way.
 OWN_FIXTURES = frozenset({"case", "output", "score", "judgement", "system"})
+NOT_CALLED = "the metric takes `score` and did not call it"
 MISSED, UNDECIDED = "missed", "undecided"  # names in `user_properties`, and so in JUnit
 
 
 class OutputError(Exception):
     """The system could not answer: the item is red, and no traceback of ours would help."""
+
+
+class MetricError(Exception):
+    """The metric is written so that it says nothing: its text says how to write it."""
 
 
 class GateFailed(Exception):
@@ -39,6 +44,8 @@ class View:
     wanted: frozenset[str]  # the names of the function's parameters
     judgements: Callable[[View], Mapping[tuple[str, int], Any]]  # of the metric's judge
     short: bool = True  # the function needs nothing of pytest's fixtures
+    marked: bool = False  # it has a mark on which pytest skips an item, or turns its outcome
+    skipped: bool = False  # such a mark leaves out every case
 
 
 @dataclass(slots=True)
@@ -87,6 +94,25 @@ def score_case(view: View, case: Case, fixtures: Mapping[str, Any] | None = None
     return result
 
 
+def leave_case(view: View, case: Case, reason: str) -> None:
+    """Record that a case was not run, and why."""
+    view.run.record(
+        view.metric.name,
+        view.system.name,
+        [
+            Score(
+                case_id=case.id,
+                epoch=epoch,
+                metric=view.metric.name,
+                state="not_run",
+                value=None,
+                reason=reason,
+            )
+            for epoch in range(view.run.epochs)
+        ],
+    )
+
+
 def score_epoch(
     view: View, case: Case, epoch: int, answer: Answer, fixtures: Mapping[str, Any]
 ) -> tuple[Score, BaseException | None]:
@@ -117,7 +143,7 @@ def score_epoch(
         offered["judgement"] = judgement
     arguments = dict(fixtures) | {k: v for k, v in offered.items() if k in view.wanted}
     try:
-        view.function(**arguments)
+        returned: object = view.function(**arguments)
     except AssertionError as miss:
         view.metric.graded |= sink.called
         value = sink.value if sink.called else 0.0
@@ -129,6 +155,14 @@ def score_epoch(
             "errored", reason=f"{type(crash).__name__}: {_first_lines(str(crash))}"
         ), crash
     view.metric.graded |= sink.called
+    if returned is not None:
+        fault = MetricError(
+            f"{view.function.__name__} returned a {type(returned).__name__}:"
+            " did you mean `assert` instead of `return`?"
+        )
+        return scored("errored", reason=str(fault)), fault
+    if not sink.called and "score" in view.wanted:
+        return scored("unscored", reason=NOT_CALLED), None
     if sink.called and sink.value is None:
         return scored("unscored", reason=sink.reason or "no value was given"), None
     return scored("passed", sink.value if sink.called else 1.0, sink.reason), None
@@ -157,6 +191,10 @@ class CaseItem(pytest.Function):
         if not self.view.short:
             super().setup()
 
+    def leave(self, reason: str) -> None:
+        """Keep why the case was not run."""
+        leave_case(self.view, self.case, reason)
+
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """Show a failed system in one line; show a crash of the user's code as pytest does."""
         return str(excinfo.value) if plain(excinfo.value) else super().repr_failure(excinfo)
@@ -164,7 +202,7 @@ class CaseItem(pytest.Function):
 
 def plain(error: BaseException) -> bool:
     """Tell whether an error is its message: no traceback for what is not a fault of code."""
-    return isinstance(error, OutputError | GateFailed | RungError)
+    return isinstance(error, OutputError | MetricError | GateFailed | RungError)
 
 
 def conclude(item: pytest.Item, result: Result) -> None:
@@ -184,6 +222,7 @@ class FoldedItem(pytest.Item):
 
     view: View
     cases: Sequence[Case]
+    obj: Callable[..., Any]  # whose globals a condition of `skipif` may name
 
     def runtest(self) -> None:
         """Score all cases; the first crash is raised when all are done."""
@@ -203,6 +242,11 @@ class FoldedItem(pytest.Item):
         elif absent:
             pytest.skip(f"{absent} of {len(self.cases)} cases not run")
 
+    def leave(self, reason: str) -> None:
+        """Keep why the cases were not run."""
+        for case in self.cases:
+            leave_case(self.view, case, reason)
+
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """Show the first error in one line."""
         return str(excinfo.value) if plain(excinfo.value) else super().repr_failure(excinfo)
@@ -216,6 +260,7 @@ class GateItem(pytest.Item):
     """`test_x.gate[system]`: the floors of one metric, judged over all its cases."""
 
     view: View
+    obj: Callable[..., Any]
     items: Sequence[CaseItem | FoldedItem]  # of its cases, selected or not
     judge: Callable[[View], list[GateResult]]
 
@@ -232,6 +277,22 @@ class GateItem(pytest.Item):
         elif results and all(r.state == "not_judged" for r in results):
             pytest.skip(f"not judged: {results[0].reason}")
 
+    def leave(self, reason: str) -> None:
+        """Keep why no floor was judged."""
+        view, gate = self.view, self.view.metric.gate
+        assert gate is not None
+        view.run.gates[view.metric.name, view.system.name] = [
+            GateResult(
+                suite=view.run.suite.name,
+                metric=view.metric.name,
+                system=view.system.name,
+                kind=kind,
+                state="not_judged",
+                reason=reason,
+            )
+            for kind in _kinds(gate)
+        ]
+
     def unscored_items(self) -> Iterator[CaseItem | FoldedItem]:
         """Yield the items whose cases have no score yet."""
         scores = self.view.run.scores.get((self.view.metric.name, self.view.system.name), {})
@@ -247,6 +308,16 @@ class GateItem(pytest.Item):
     def reportinfo(self) -> tuple[Any, int, str]:
         """Place the item at its function; pytest would read a dot in its name as a class."""
         return self.path, _line_of(self.view.function), self.name.replace(".gate[", " gate[")
+
+
+def _kinds(gate: GateMark) -> Iterator[GateKind]:
+    """Yield the floors that a mark sets, in the order in which they are judged."""
+    if gate.critical:
+        yield "critical"
+    if gate.at_least is not None:
+        yield "at_least"
+    if gate.no_worse_than is not None:
+        yield "no_worse_than"
 
 
 def _line_of(function: Callable[..., Any]) -> int:

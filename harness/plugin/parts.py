@@ -19,7 +19,8 @@ from harness.types import GateResult, Score
 
 def write(folder: Path, worker: str, run: Run) -> None:
     """Write what this worker did, whole or not at all."""
-    suites = [_to_json(suite_run) for suite_run in run.runs.values() if suite_run.answers]
+    # A suite that pytest skipped has scores that say so, and no answers.
+    suites = [_to_json(done) for done in run.runs.values() if done.answers or done.scores]
     if not suites:
         return
     with explained(folder):

@@ -6,12 +6,14 @@ when another plugin takes part in running a test, or when the function asks for 
 
 from __future__ import annotations
 
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from time import perf_counter, time
 from typing import Any, Literal
 
 import pytest
+from _pytest.logging import catching_logs
 
 from harness.plugin.items import CaseItem, conclude, score_case
 
@@ -57,15 +59,16 @@ def run_short(item: CaseItem, nextitem: pytest.Item | None) -> None:
     hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
     started, clock = time(), perf_counter()
     out, err = StringIO(), StringIO()
-    if item.config.getoption("capture") == "no":
-        outcome, longrepr = _outcome(item)
-    else:
-        # pytest captures file descriptors, which takes longer than the asserts; what a metric
-        # prints goes through sys.stdout.
-        with redirect_stdout(out), redirect_stderr(err):
+    with _logged(item) as log:
+        if item.config.getoption("capture") == "no":
             outcome, longrepr = _outcome(item)
+        else:
+            # pytest captures file descriptors, which takes longer than the asserts; what a metric
+            # prints goes through sys.stdout.
+            with redirect_stdout(out), redirect_stderr(err):
+                outcome, longrepr = _outcome(item)
     took = perf_counter() - clock
-    streams = (("stdout", out), ("stderr", err))
+    streams = (("log", log), ("stdout", out), ("stderr", err))
     sections = [(f"Captured {name} call", s.getvalue()) for name, s in streams if s.tell()]
     for phase in PHASES:
         call = phase == "call"
@@ -87,6 +90,18 @@ def run_short(item: CaseItem, nextitem: pytest.Item | None) -> None:
     stack = item.session._setupstate
     if stack.stack:  # an ordinary item before this one may have left its module set up
         stack.teardown_exact(nextitem)
+
+
+@contextmanager
+def _logged(item: CaseItem) -> Iterator[StringIO]:
+    """Give what is logged meanwhile, in the format and from the level that pytest was asked for."""
+    plugin: Any = item.config.pluginmanager.getplugin("logging-plugin")
+    if plugin is None:
+        yield StringIO()
+        return
+    with catching_logs(plugin.report_handler, level=plugin.log_level) as handler:
+        handler.reset()
+        yield handler.stream
 
 
 def _outcome(item: CaseItem) -> tuple[Any, Any]:

@@ -202,6 +202,33 @@ def _shown(evaluation: Evaluation) -> str:
     return str(page.relative_to(here) if page.is_relative_to(here) else page)
 
 
+def _what_failed(reporter: Any, evaluation: Evaluation) -> str:
+    """Count what is red: gates, other items of suites, and ordinary tests beside them."""
+    gates, items, tests = set(), set(), set()
+    for report in (*reporter.stats.get("failed", ()), *reporter.stats.get("error", ())):
+        nodeid = report.nodeid
+        file = evaluation.config.rootpath / nodeid.partition("::")[0]
+        if any(name.startswith("gate_") for name, _ in getattr(report, "user_properties", ())):
+            gates.add(nodeid)
+        elif file in evaluation.catalogue.suites:
+            items.add(nodeid)
+        else:
+            tests.add(nodeid)
+    counted = (
+        (gates, "gate", "failed"),
+        (items, "item", "errored"),
+        (tests, "other test", "failed"),
+    )
+    return (
+        ", ".join(
+            f"{len(found)} {what}{'s' if len(found) > 1 else ''} {how}"
+            for found, what, how in counted
+            if found
+        )
+        or "pytest was told to fail"
+    )
+
+
 def _exit_line(reporter: Any, evaluation: Evaluation) -> str:
     states = [gate.state for gate in evaluation.gates()]
     tally = ", ".join(
@@ -212,7 +239,7 @@ def _exit_line(reporter: Any, evaluation: Evaluation) -> str:
     code = int(reporter._session.exitstatus)
     why = {
         int(pytest.ExitCode.OK): "nothing failed",
-        int(pytest.ExitCode.TESTS_FAILED): "a gate failed, or something errored",
+        int(pytest.ExitCode.TESTS_FAILED): _what_failed(reporter, evaluation),
         10: "nothing failed, but a gate is undecided and rung.yaml says `undecided: fail`",
     }.get(code, "pytest stopped")
     return f"exit {code}: {why}; gates: {tally or 'none'}"

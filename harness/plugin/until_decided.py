@@ -76,7 +76,7 @@ class UntilDecided:
         found = {
             view.metric.name: view
             for view in self._views
-            if view.run is run and view.system.name == system
+            if view.run is run and view.system.name == system and not view.skipped
         }
         return list(found.values())
 
