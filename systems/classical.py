@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,7 @@ from harness.types import Case, Output, Rung, SystemSpec
 from systems import load_encoder
 from systems.fingerprint import encoder_of
 from systems.hub import check_encoder
-from systems.rows import Row, query_text, read_rows
+from systems.rows import Row, missing_field, query_text, read_rows
 
 MAX_ITERATIONS = 1000
 WORD = re.compile(r"(?u)\b\w+\b")
@@ -46,6 +47,12 @@ class ClassicalSystem:
     @property
     def rung(self) -> Rung:
         return self.spec.rung
+
+    @property
+    def field(self) -> str | None:
+        """The field of inputs that is read, where not all are."""
+        named: str | None = self.spec.options.get("field")
+        return named
 
     def check(self) -> None:
         """Read the rows, and refuse those that nothing can be learnt from."""
@@ -89,6 +96,8 @@ class ClassicalSystem:
         for row in self.rows:
             if not isinstance(row.input, str | list | Mapping):
                 raise self._wrong(f"{row.input!r} is no input: expected text", line=row.line)
+            if fault := missing_field(row.input, self.field):
+                raise self._wrong(fault, line=row.line)
         found = [self._text(row.input) for row in self.rows]
         counted = self.spec.options.get("features", "tfidf") == "tfidf"
         if counted and not any(WORD.search(text) for text in found):
@@ -115,6 +124,16 @@ class ClassicalSystem:
         """Yield the label or number of each case."""
         if not cases:
             return
+        answerable = []
+        for case in cases:
+            if fault := missing_field(case.input, self.field):
+                yield Output(case_id=case.id, epoch=epoch, text="", error=fault)
+            else:
+                answerable.append(case)
+        if answerable:
+            yield from self._answer(answerable, epoch)
+
+    def _answer(self, cases: Sequence[Case], epoch: int) -> Iterator[Output]:
         model = self.model
         started = time.perf_counter()
         answers = model.predict([self._text(case.input) for case in cases])
@@ -133,11 +152,13 @@ class ClassicalSystem:
         )
 
     def _text(self, value: Any) -> str:
-        return query_text(value, self.spec.options.get("field"))
+        return query_text(value, self.field)
 
     @cached_property
     def _decimals(self) -> int:
-        shown = [str(row.value).partition(".")[2] for row in self.rows]
+        # Through Decimal, for `str` writes small numbers with an exponent: 1e-05.
+        numbers = [f"{Decimal(str(row.value)):f}" for row in self.rows]
+        shown = [number.partition(".")[2] for number in numbers]
         return max(0 if part == "0" else len(part) for part in shown)
 
 

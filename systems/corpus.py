@@ -17,7 +17,12 @@ from systems.rows import read_objects
 
 SUFFIXES = (".md", ".txt", ".jsonl")
 HEADING = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$", re.MULTILINE)
-FENCE = re.compile(r"^(```|~~~).*?(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+# As CommonMark has it: closed by at least as many marks, and a line of code is no fence.
+FENCE = re.compile(
+    r"^ {0,3}(?P<fence>(?P<mark>[`~])(?P=mark){2,})(?!(?<=`)[^\n]*`)"
+    r".*?(?:^ {0,3}(?P=fence)(?P=mark)*[ \t]*$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 WORD = re.compile(r"\S+")
 LETTER = re.compile(r"\w")  # of any alphabet, or a digit: what a search can find
 
@@ -31,6 +36,7 @@ class Unit:
     start: int  # character offset in the document
     text: str
     title: str = ""  # the headings above it
+    line: int | None = None  # of a row, in its file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +76,30 @@ def read_corpus(path: Path, *, size: int, overlap: int, key: str) -> list[Chunk]
             key=key.replace(".corpus", ".chunking"),
         )
     chunks: list[Chunk] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, Unit] = {}
     for unit in _units(path, key):
         if unit.id in seen:
-            raise ConfigError(f"the id '{unit.id}' stands twice", file=path, key=key)
-        seen[unit.id] = unit.document
+            root = path if path.is_dir() else path.parent
+            first = seen[unit.id]
+            raise ConfigError(
+                f"the id '{unit.id}' stands twice",
+                file=root / unit.document,
+                line=_line(unit, root, key),
+                key=key,
+                hint=f"It stands first in {first.document}, line {_line(first, root, key)}.",
+            )
+        seen[unit.id] = unit
         chunks.extend(_chunks(unit, size, overlap))
     if not any(LETTER.search(chunk.indexed_text) for chunk in chunks):
         raise ConfigError("holds no word: nothing in it can be found", file=path, key=key)
     return chunks
+
+
+def _line(unit: Unit, root: Path, key: str) -> int:
+    """The line of its file that a unit begins on."""
+    if unit.line is not None:
+        return unit.line
+    return _read(root / unit.document, key).count("\n", 0, unit.start) + 1
 
 
 def _units(path: Path, key: str) -> Iterator[Unit]:
@@ -131,7 +152,7 @@ def _rows(file: Path, name: str, key: str) -> Iterator[Unit]:
             )
         if not row["text"].strip():
             raise ConfigError("its text is empty", file=file, line=row.line, key=key)
-        yield Unit(id=row["id"], document=name, start=0, text=row["text"])
+        yield Unit(id=row["id"], document=name, start=0, text=row["text"], line=row.line)
 
 
 def _sections(text: str, name: str) -> Iterator[Unit]:

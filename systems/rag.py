@@ -14,7 +14,7 @@ from systems.corpus import Chunk, read_corpus
 from systems.fingerprint import encoder_identity, encoder_of
 from systems.prompt import PromptSystem
 from systems.retrieval import Index, Method, Retriever, passages_of
-from systems.rows import query_text
+from systems.rows import missing_field, query_text
 
 DEFAULT_RETRIEVER = "hybrid"
 DEFAULT_K = 3
@@ -35,9 +35,11 @@ class RagSystem(PromptSystem):
         self.method, self.settings = _method(spec.options.get("retriever", DEFAULT_RETRIEVER))
 
     def check(self) -> None:
-        """Read the corpus too."""
+        """Read the corpus too, and refuse a prompt that would drop what is found in it."""
         super().check()
         _ = self.chunks
+        if self.method != "none":
+            self._require_read("passages", "corpus")
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -72,9 +74,13 @@ class RagSystem(PromptSystem):
             every = passages_of([(n, 1.0) for n in range(len(self.chunks))], self.chunks)
             return [every] * len(cases)
         field = self.spec.options.get("query")
-        queries = [query_text(case.input, field) for case in cases]
-        rankings = self.retriever.rank(queries, self.settings.get("k", DEFAULT_K))
-        return [passages_of(ranking, self.chunks) for ranking in rankings]
+        asked = [n for n, case in enumerate(cases) if missing_field(case.input, field) is None]
+        found: list[tuple[Passage, ...]] = [()] * len(cases)  # the others are never asked
+        queries = [query_text(cases[n].input, field) for n in asked]
+        rankings = self.retriever.rank(queries, self.settings.get("k", DEFAULT_K)) if asked else []
+        for n, ranking in zip(asked, rankings, strict=True):
+            found[n] = passages_of(ranking, self.chunks)
+        return found
 
     def _unanswerable(self, case: Case) -> str | None:
         if self.method == "oracle":
@@ -83,6 +89,10 @@ class RagSystem(PromptSystem):
             for gold in case.context:
                 if gold.text is None and gold.id not in self._by_id:
                     return f"the gold passage '{gold.id}' is not in the corpus"
+        elif self.method not in ("none", "all") and (
+            fault := missing_field(case.input, self.spec.options.get("query"))
+        ):
+            return fault
         return super()._unanswerable(case)
 
     def _unanswered(self, case: Case, epoch: int, error: str) -> Output:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from systems.corpus import Chunk
 Method = Literal["bm25", "dense", "hybrid"]
 Ranking = list[tuple[int, float]]  # (chunk, score), best first
 Loaded = TypeVar("Loaded")
+NO_GAP = 1e-6  # cosines nearer than this may be equal ones that were added up in another order
 TOKENS = r"(?u)\b\w+\b"  # any language: no stop words are dropped
 
 
@@ -42,13 +44,18 @@ class Bm25Retriever:
     def rank(self, queries: Sequence[str], k: int) -> list[Ranking]:
         tokens = _tokens(queries)
         found, scores = self.index.retrieve(
-            tokens, k=min(k, self.size), show_progress=False, n_threads=0
+            tokens, k=min(k + 1, self.size), show_progress=False, n_threads=0
         )
-        # A chunk without a word of the query is no find.
-        return [
-            sorted(((int(i), float(s)) for i, s in zip(*row, strict=True) if s > 0), key=_order)
-            for row in zip(found, scores, strict=True)
-        ]
+        rankings = []
+        for words, *row in zip(tokens, found, scores, strict=True):
+            # A chunk without a word of the query is no find.
+            ranking = [(int(i), float(s)) for i, s in zip(*row, strict=True) if s > 0]
+            if len(ranking) > k and ranking[k][1] == ranking[k - 1][1]:
+                every = self.index.get_scores(words)  # the library drops any of those that tie
+                best = np.flatnonzero(every >= row[1][k - 1])
+                ranking = [(int(i), float(every[i])) for i in best]
+            rankings.append(sorted(ranking, key=_order)[:k])
+        return rankings
 
 
 class DenseRetriever:
@@ -60,13 +67,20 @@ class DenseRetriever:
         self._encoder = encoder
 
     def rank(self, queries: Sequence[str], k: int) -> list[Ranking]:
-        scores, found = self.index.search(
-            self._encoder().encode(queries), min(k, self.index.ntotal)
-        )
-        return [
-            sorted(((int(i), float(s)) for i, s in zip(*row, strict=True)), key=_order)
-            for row in zip(found, scores, strict=True)
-        ]
+        vectors = self._encoder().encode(queries)
+        scores, found = self.index.search(vectors, min(k + 1, self.index.ntotal))
+        rankings = []
+        for vector, *row in zip(vectors, found, scores, strict=True):
+            ranking = [(int(i), float(s)) for i, s in zip(*row, strict=True)]
+            if (row[1][:-1] - row[1][1:] < NO_GAP).any():
+                ranking = self._at_least(vector, row[1][:k][-1] - NO_GAP)
+            rankings.append(sorted(ranking, key=_order)[:k])
+        return rankings
+
+    def _at_least(self, vector: npt.NDArray[np.float32], score: float) -> Ranking:
+        """All that one query finds: asked alone, equal chunks have equal scores to the last digit."""
+        _, scores, found = self.index.range_search(vector[None], float(score))
+        return [(int(i), float(s)) for i, s in zip(found, scores, strict=True)]
 
 
 class HybridRetriever:
@@ -147,7 +161,9 @@ class Index:
 
     def _dense(self) -> DenseRetriever:
         def build(folder: Path) -> None:
-            vectors = self._encoder().encode([chunk.indexed_text for chunk in self.chunks])
+            encoder, texts = self._encoder(), [chunk.indexed_text for chunk in self.chunks]
+            _warn_of_cut(encoder, texts)
+            vectors = encoder.encode(texts)
             np.save(folder / "vectors.npy", vectors, allow_pickle=False)
 
         def load(folder: Path) -> DenseRetriever:
@@ -170,6 +186,21 @@ class Index:
             shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made anew
         _build_whole(folder, build)
         return load(folder)
+
+
+def _warn_of_cut(encoder: Encoder, texts: Sequence[str]) -> None:
+    """Say how many chunks the encoder reads in part only, where it knows."""
+    limit, count = getattr(encoder, "max_tokens", None), getattr(encoder, "token_counts", None)
+    if limit is None or count is None:
+        return
+    cut = sum(tokens > limit for tokens in count(texts))
+    if cut:
+        warnings.warn(
+            f"longer than the {limit} tokens that the encoder reads: {cut} of {len(texts)} chunks. "
+            "What stands after them is not found by meaning; make chunks shorter with "
+            "`chunking: {size: ...}`, in words.",
+            stacklevel=2,
+        )
 
 
 def _build_whole(folder: Path, build: Callable[[Path], None]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, nearest
 from harness.types import CaseInput
 
 
@@ -109,12 +109,27 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def missing_field(value: CaseInput, field: str | None) -> str | None:
+    """Say that an input of named fields has not the one to be read; None where all is well."""
+    if field is None or not isinstance(value, Mapping) or field in value:
+        return None
+    return f"the input has no field '{field}'. {nearest(field, map(str, value))}"
+
+
 def query_text(value: CaseInput, field: str | None = None) -> str:
-    """An input as one text, to search with it: all fields, or one; the user's last message."""
+    """An input as one text, to search with it: all fields, or one; the user's last message.
+
+    Raises
+    ------
+    ValueError
+        When the input has named fields and not that one; `missing_field` says so before.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        if field is not None and field in value:
+        if fault := missing_field(value, field):
+            raise ValueError(fault)
+        if field is not None:
             return as_text(value[field])
         return "\n".join(as_text(part) for part in value.values())
     messages = _messages(value)

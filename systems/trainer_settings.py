@@ -14,6 +14,14 @@ from systems.answers import describe
 from systems.recipe import Recipe
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
+# What they make stands in the model's cache, where systems answer with prefixes of their own.
+INTO_THE_CACHE = ("PREFIX_TUNING", "CARTRIDGE")
+INSTEAD = {
+    "output_dir": "Say where the result goes in the system's `adapter`, or with `rung train --out`.",
+    "seed": "Leave it out, and give it with `rung train --seed`.",
+    "report_to": "Leave it out: the losses are printed and left in rung.json beside the weights.",
+    "disable_tqdm": "Leave it out: Rung shows the progress itself.",
+}
 
 
 def trainer_config(
@@ -33,6 +41,7 @@ def trainer_config(
             file=recipe.path,
             key="trainer.packing",
         )
+    _refuse_own(recipe, fields, own)
     try:
         return config_class(**{**defaults, **fields, **own})
     except Exception as error:  # the libraries raise what they like for values they do not
@@ -60,6 +69,14 @@ def peft_config(recipe: Recipe) -> Any:
             key="peft.peft_type",
             hint=nearest(kind, classes),
         )
+    if kind in INTO_THE_CACHE:
+        raise ConfigError(
+            f"no system could answer with what {kind} makes",
+            file=recipe.path,
+            key="peft.peft_type",
+            hint="Kinds that change weights can be used, such as LORA, IA3 and LOHA, and soft "
+            "prompts: PROMPT_TUNING and P_TUNING.",
+        )
     fields = _checked(recipe, fields, classes[kind], "peft")
     try:
         return classes[kind](**fields)
@@ -68,10 +85,47 @@ def peft_config(recipe: Recipe) -> Any:
         raise ConfigError(message, file=recipe.path, key="peft") from error
 
 
+def refuse_unknown_modules(recipe: Recipe, model: Any) -> None:
+    """Refuse names of `target_modules` that no module of the model ends with.
+
+    PEFT itself only says so where none of them is there.
+
+    Raises
+    ------
+    ConfigError
+        With file and key, and the nearest name.
+    """
+    named = (recipe.peft or {}).get("target_modules")
+    if not isinstance(named, list):
+        return
+    modules = [name.split(".") for name, _ in model.named_modules() if name]
+    for wanted in map(str, named):
+        parts = wanted.split(".")
+        if not any(module[-len(parts) :] == parts for module in modules):
+            raise ConfigError(
+                f"the recipe cannot be followed: the model has no module '{wanted}'",
+                file=recipe.path,
+                key="peft.target_modules",
+                hint=nearest(wanted, {name for *_, name in modules if not name.isdecimal()}),
+            )
+
+
 def checkpointing_field(known: Collection[str]) -> str:
     """Transformers renames the field: the old name warns where the new one is there."""
     new = "activation_checkpointing"
     return new if new in known else "gradient_checkpointing"
+
+
+def _refuse_own(recipe: Recipe, fields: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse what Rung would set to something else: the record would say what was not done."""
+    for name in fields:
+        if name in own and fields[name] != own[name]:
+            raise ConfigError(
+                f"{fields[name]!r} would have no effect: Rung sets `{name}` itself",
+                file=recipe.path,
+                key=f"trainer.{name}",
+                hint=INSTEAD.get(name),
+            )
 
 
 def _checked(

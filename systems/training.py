@@ -37,7 +37,12 @@ from systems.recipe import Recipe, read_recipe, read_training_objects, refuse_ev
 from systems.row_parity import Compared, RowParity
 from systems.rows import PlacedRow
 from systems.split import Split, row_ids, split_by_group
-from systems.trainer_settings import checkpointing_field, peft_config, trainer_config
+from systems.trainer_settings import (
+    checkpointing_field,
+    peft_config,
+    refuse_unknown_modules,
+    trainer_config,
+)
 from systems.training_record import RECORD
 
 OnLog = Callable[[Mapping[str, Any]], None]
@@ -245,6 +250,7 @@ class SystemTrainer:
         disable_progress_bars()  # of Datasets: they would be drawn over Rung's own
         settings = self._settings(config_class, out, seed, bool(validation))
         adapter, base = peft_config(self.recipe), self._base()
+        refuse_unknown_modules(self.recipe, base)
         try:
             trainer = trainer_class(
                 model=base,
@@ -282,7 +288,15 @@ class SystemTrainer:
             "report_to": "none",
             "disable_tqdm": True,
         }
-        return trainer_config(self.recipe, config_class, defaults=defaults, own=own)
+        settings = trainer_config(self.recipe, config_class, defaults=defaults, own=own)
+        if settings.fp16 and (settings.use_cpu or not torch.cuda.is_available()):
+            raise ConfigError(
+                "training in 16-bit floats (fp16) needs a CUDA device",
+                file=self.recipe.path,
+                key="trainer.fp16",
+                hint="Leave it out, or say bf16: true, which a CPU can do too.",
+            )
+        return settings
 
     def _base(self) -> Any:
         """The model to train: whole, or in 4 bits for QLoRA."""

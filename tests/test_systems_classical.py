@@ -44,6 +44,9 @@ LABELS = [
 ]
 
 
+SMALL = {"little": 1e-05, "middling": 2e-05, "large": 3e-05}
+
+
 def test_labels_are_answered_as_they_stand_in_the_rows(classical):
     assert answers(classical(LABELS), "a flat tyre", "please check my bill") == [
         "puncture",
@@ -140,6 +143,26 @@ def test_what_cannot_be_learnt_is_refused_before_anything_runs(classical, rows, 
 def test_numbers_of_one_value_can_be_learnt(classical):
     rows = [{"input": text, "expected_output": 3} for text in ("one", "two")]
     assert answers(classical(rows), "three") == ["3"]
+
+
+def test_small_numbers_are_answered_with_all_their_decimals(classical):
+    rows = [{"input": f"{word} thing", "expected_output": n} for word, n in SMALL.items()]
+    found = answers(classical(rows, regularization=1e-6), *(row["input"] for row in rows))
+    assert found == ["0.00001", "0.00002", "0.00003"]
+
+
+def test_an_input_without_the_field_that_is_read_is_told(classical):
+    rows = [{**row, "input": {"text": row["input"]}} for row in LABELS]
+    system = classical(rows, field="text")
+    cases = [Case(id="right", input={"text": "flat tyre"}), Case(id="wrong", input={"txet": "?"})]
+    outputs = {out.case_id: out for out in system.generate(cases, epoch=0)}
+    assert (outputs["right"].text, outputs["right"].error) == ("puncture", None)
+    assert (
+        outputs["wrong"].error == "the input has no field 'text'. Did you mean 'txet'? Known: txet."
+    )
+    with pytest.raises(ConfigError, match=r"no field 'txet'\. Did you mean 'text'\?") as caught:
+        classical(rows, field="txet").check()
+    assert caught.value.line == 1
 
 
 def test_it_does_what_a_linear_model_does_on_real_intents(classical):

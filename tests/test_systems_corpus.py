@@ -120,6 +120,48 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content, complaint)
     assert caught.value.key == "systems.rag.corpus"
 
 
+@pytest.mark.parametrize(
+    ("fenced", "closed"),
+    [
+        ("````\n```\n# code\n```\n````", True),
+        ("~~~~\n~~~\n# code\n~~~~~", True),
+        ("   ```py\n# code\n  ````", True),
+        ("```\n# code\n~~~", False),
+        ("```\n# code\n``` py", False),
+    ],
+)
+def test_a_fence_is_closed_by_at_least_as_many_marks_of_its_kind(tmp_path, fenced, closed):
+    (tmp_path / "a.md").write_text(f"# One\n\n{fenced}\n\n## Two\nWords.\n")
+    units = [chunk.unit for chunk in read(tmp_path)]
+    assert units == (["a.md#one", "a.md#two"] if closed else ["a.md#one"])
+
+
+def test_code_within_a_line_begins_no_fence(tmp_path):
+    (tmp_path / "a.md").write_text("# One\n```x``` is code.\n\n## Two\nWords.\n")
+    assert [chunk.unit for chunk in read(tmp_path)] == ["a.md#one", "a.md#two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("b.jsonl", '\n{"id": "c", "text": "C"}\n{"id": "a", "text": "again"}\n', 3),
+        ("b.jsonl", '{"id": "z.md#two", "text": "early"}\n', None),
+    ],
+)
+def test_an_id_that_stands_twice_is_told_with_both_places(tmp_path, name, content, line):
+    (tmp_path / "a.jsonl").write_text('{"id": "b", "text": "B"}\n{"id": "a", "text": "A"}\n')
+    (tmp_path / name).write_text(content)
+    (tmp_path / "z.md").write_text("# One\nWords.\n\n## Two\n\nMore.\n")
+    with pytest.raises(ConfigError, match="stands twice") as caught:
+        read(tmp_path)
+    if line is not None:
+        assert (caught.value.file, caught.value.line) == (tmp_path / name, line)
+        assert "first in a.jsonl, line 2" in caught.value.hint
+    else:
+        assert (caught.value.file, caught.value.line) == (tmp_path / "z.md", 6)
+        assert "first in b.jsonl, line 1" in caught.value.hint
+
+
 def test_a_section_of_rules_and_a_row_of_marks_among_others_stay(tmp_path):
     (tmp_path / "a.md").write_text("# Title\n\n---\n\n## Part\n\nText.\n")
     (tmp_path / "b.jsonl").write_text('{"id": "x", "text": "?"}\n{"id": "y", "text": "word"}\n')

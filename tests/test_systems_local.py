@@ -41,7 +41,8 @@ def system(tmp_path):
     (tmp_path / "prompt.j2").write_text(FEW_SHOT)
 
     def build(source=None, *, model=None, **options):
-        options = {"prompt": "prompt.j2", "decoding": {"max_tokens": 12}, **options}
+        few = {"examples": {"path": "train.jsonl", "k": 4}, "decoding": {"max_tokens": 12}}
+        options = {"prompt": "prompt.j2", **few, **options}
         options = {name: value for name, value in options.items() if value is not None}
         spec = SystemSpec(
             name="few-shot",
@@ -54,7 +55,7 @@ def system(tmp_path):
                 source=source or chat_model(),
                 options=model or {},
             ),
-            options={"examples": {"path": "train.jsonl", "k": 4}, **options},
+            options=options,
         )
         return PromptSystem(spec)
 
@@ -193,9 +194,22 @@ def test_no_case_can_end_its_turn(system):
 
 def test_a_last_part_of_the_assistant_is_gone_on_from(system, tmp_path):
     (tmp_path / "primed.j2").write_text('[user]\nConvert: {{ input }}\n[assistant]\n{"color":')
-    out = answers(system(prompt="primed.j2"), CASES[:1])["c0"]
+    out = answers(system(prompt="primed.j2", examples=None), CASES[:1])["c0"]
     assert out.prompt.endswith('{"color":')
     assert out.error is None
+
+
+@pytest.mark.parametrize("prompt", ["plain.j2", None])
+def test_examples_that_no_prompt_reads_are_refused(system, tmp_path, prompt):
+    (tmp_path / "plain.j2").write_text("Convert: {{ input }}")
+    with pytest.raises(ConfigError, match="no prompt of this system reads `examples`") as caught:
+        system(prompt=prompt).check()
+    assert caught.value.key == "systems.few-shot.examples"
+
+
+def test_examples_may_be_read_by_one_step_of_a_chain(system):
+    steps = [{"name": "convert", "prompt": "prompt.j2"}]
+    system(prompt=None, steps=steps).check()
 
 
 def test_the_answer_stands_behind_the_reasoning(system):

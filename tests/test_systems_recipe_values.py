@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -120,6 +121,74 @@ def test_what_only_the_adapter_refuses_is_told_with_the_file(tuned, tmp_path, fi
     with pytest.raises(ConfigError, match="cannot be followed") as caught:
         train(tuned(peft={**LORA, **fields}), tmp_path / "adapter", seed=0)
     assert caught.value.file.name == "recipe.yaml"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "instead"),
+    [
+        ("seed", 7, "rung train --seed"),
+        ("output_dir", "elsewhere", "`adapter`"),
+        ("report_to", "wandb", "rung.json"),
+        ("disable_tqdm", False, "shows the progress itself"),
+    ],
+)
+def test_what_rung_sets_itself_cannot_be_set_by_a_recipe(tuned, tmp_path, field, value, instead):
+    spec = tuned(trainer={**QUICK, field: value})
+    with pytest.raises(ConfigError, match=f"Rung sets `{field}` itself") as caught:
+        train(spec, tmp_path / "adapter", seed=0)
+    assert (caught.value.file.name, caught.value.key) == ("recipe.yaml", f"trainer.{field}")
+    assert instead in caught.value.hint
+
+
+def test_a_recipe_may_say_what_rung_sets_anyway(tuned, tmp_path):
+    same = {"seed": 3, "report_to": "none", "disable_tqdm": True}
+    out = train(tuned(trainer={**QUICK, **same}), tmp_path / "adapter", seed=3)
+    assert (out / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_fp16_is_refused_without_a_gpu(tuned, tmp_path):
+    with pytest.raises(ConfigError, match="needs a CUDA device") as caught:
+        train(tuned(trainer={**QUICK, "fp16": True}), tmp_path / "adapter", seed=0)
+    assert caught.value.key == "trainer.fp16"
+    assert "bf16" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["PREFIX_TUNING", "cartridge"])
+def test_an_adapter_that_no_system_could_answer_with_is_refused(tuned, tmp_path, kind):
+    spec = tuned(peft={"peft_type": kind, "num_virtual_tokens": 4})
+    with pytest.raises(ConfigError, match="no system could answer") as caught:
+        train(spec, tmp_path / "adapter", seed=0)
+    assert caught.value.key == "peft.peft_type"
+    assert "PROMPT_TUNING" in caught.value.hint
+
+
+def test_a_module_that_the_model_has_not_is_refused(tuned, tmp_path):
+    spec = tuned(peft={**LORA, "target_modules": ["q_proj", "v_porj"]})
+    with pytest.raises(ConfigError, match="no module 'v_porj'") as caught:
+        train(spec, tmp_path / "adapter", seed=0)
+    assert caught.value.key == "peft.target_modules"
+    assert "Did you mean 'v_proj'?" in caught.value.hint
+
+
+def test_modules_may_be_named_with_what_stands_above_them(tuned, tmp_path):
+    spec = tuned(peft={**LORA, "target_modules": ["self_attn.q_proj", "v_proj"]})
+    assert train(spec, tmp_path / "adapter", seed=0).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("data: train.jsonl\ntest: 0.1\ndata: other.jsonl\n", 3, "data"),
+        ("data: train.jsonl\ntrainer:\n  max_steps: 3\n  max_steps: 9\n", 4, "trainer.max_steps"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(tuned, text, line, key):
+    spec = tuned()
+    (spec.folder / "recipe.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"already given on line [13]") as caught:
+        read_recipe(spec)
+    assert (caught.value.line, caught.value.key) == (line, key)
 
 
 def test_a_failure_of_the_training_names_the_recipe(tuned, tmp_path):

