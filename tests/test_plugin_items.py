@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
-from sample_project import SampleProject
+from sample_project import SampleProject, jsonl
 
 from harness.config import schema
 
@@ -321,3 +321,13 @@ def test_what_a_metric_logs_is_shown_with_its_own_item(project: SampleProject, a
     assert "more of c0" not in text
     assert "more of c0" in project.run("--log-level=INFO").stdout.str()
     assert "about c0" not in project.run("-p", "no:logging").stdout.str().partition("short test")[0]
+
+
+def test_what_a_server_says_cannot_write_on_the_terminal(project: SampleProject) -> None:
+    project.suite(RIGHT, systems={"a": {"c1": "yes", "c2": "yes"}})
+    row = {"id": "c2", "error": "\x1b[2Jgone \u202etxt.exe"}
+    project.write("evals/outputs/a.jsonl", jsonl([{"id": "c1", "output": "yes"}, row]))
+    said = project.run().stdout.str()
+    assert "[U+001B][2Jgone [U+202E]txt.exe" in said
+    assert "\x1b[2J" not in said
+    assert "\u202e" not in said

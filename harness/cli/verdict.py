@@ -66,6 +66,11 @@ def _rows(document: Document, suite: str | None) -> list[dict[str, Any]]:
     rows = [v for v in document["verdicts"] if suite is None or v["suite"] == suite]
     if not rows:
         names = [v["suite"] for v in document["verdicts"]]
+        if not names and any(s.get("narrowed") for s in document["suites"]):
+            raise ConfigError(
+                "this run has no verdict: cases or metrics were left out of it",
+                hint="Run `pytest evals/` whole.",
+            )
         raise ConfigError(
             f"this run has no verdict on '{suite}'. {nearest(suite, names)}"
             if suite is not None and names

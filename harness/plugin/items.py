@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.design import visible
 from harness.errors import RungError
 from harness.run import GateMark, Metric, Run, SuiteRun
 from harness.runner import Answer
@@ -132,7 +133,8 @@ def score_epoch(
     if output is None:
         return scored("not_run", reason=answer.reason), None
     if output.error is not None:
-        crash = OutputError(f"{view.system.name} gave no output for {case.id}: {output.error}")
+        said = visible(output.error)  # it may quote what a server or a file says
+        crash = OutputError(f"{view.system.name} gave no output for {case.id}: {said}")
         return scored("errored", reason=output.error), crash
     sink = ScoreSink()
     offered = {"case": case, "output": output, "score": sink, "system": view.system}

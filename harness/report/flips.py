@@ -234,6 +234,8 @@ def _rival(row: dict[str, Any], most: int, scale: Scale) -> Rival:
 
 
 def _none_found(mde: float | None, difference: float | None) -> str:
-    if mde is None or abs(difference or 0.0) >= mde:  # it is an approximation: this one was not seen
+    if (
+        mde is None or abs(difference or 0.0) >= mde
+    ):  # it is an approximation: this one was not seen
         return "no difference found"
     return f"no difference found; {percent(mde)} points would have been seen"
