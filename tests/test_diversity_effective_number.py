@@ -65,6 +65,11 @@ def test_it_lies_between_one_and_the_smaller_side(vectors):
         assert 1 - 1e-6 <= score <= min(filled, vectors.shape[1]) + 1e-3
 
 
+def test_a_row_of_zeros_beside_it_leaves_a_row_one():
+    assert vendi(np.array([[0.125, 4], [0, 0]])) == pytest.approx(1, abs=1e-6)
+    assert vendi(np.array([[0.9996, 0], [0, 0.9996]])) == pytest.approx(2, abs=1e-6)
+
+
 def test_copies_of_every_row_change_nothing(rng):
     unit = random_unit(rng, 40, 16)
     assert vendi(np.vstack([unit] * 5)) == pytest.approx(vendi(unit), rel=1e-5)

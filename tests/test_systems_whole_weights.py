@@ -49,7 +49,8 @@ def test_it_answers_where_an_adapter_would(whole):
 def test_it_stands_below_rag_too(whole, tmp_path):
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus/a.txt").write_text("Boxes have colors.")
-    options = {"corpus": "corpus", "retriever": "bm25"}
+    (tmp_path / "rag.j2").write_text("{{ passages[0].text }}\n{{ input }}")
+    options = {"corpus": "corpus", "retriever": "bm25", "prompt": "rag.j2"}
     RagSystem(with_options(replace(whole, kind="rag"), **options)).check()
 
 

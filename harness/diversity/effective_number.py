@@ -155,6 +155,7 @@ def _score(unit: FloatArray, q: float) -> float:
 
 def _hill(shares: npt.NDArray[np.float64], q: float) -> float:
     shares = shares[shares > 1e-12]
+    shares = shares / shares.sum()  # rows need be of length 1 to a thousandth only
     if q == 1:
         return float(np.exp(-np.sum(shares * np.log(shares))))
     if math.isinf(q):

@@ -40,13 +40,13 @@ def unit_rows(vectors: npt.ArrayLike) -> FloatArray:
                 f"the embedding of row {bad[0]} holds NaN or infinity "
                 f"({len(bad)} of {len(array)} rows do)"
             )
+    if np.all((np.abs(squares - 1) < UNIT_TOLERANCE) | (squares == 0)):
+        return array
     if np.any((squares < SMALLEST_SQUARE) | (squares > LARGEST_SQUARE)):
         # Squares of very long and very short rows leave float32: bring the rows to length first.
         peaks = np.abs(array).max(axis=1, keepdims=True, initial=0)
         array = np.asarray(array / np.where(peaks > 0, peaks, 1), dtype=np.float32)
         squares = np.einsum("ij,ij->i", array, array)
-    if np.all((np.abs(squares - 1) < UNIT_TOLERANCE) | (squares == 0)):
-        return array
     lengths = np.sqrt(squares)
     lengths[lengths == 0] = 1
     return np.asarray(array / lengths[:, None], dtype=np.float32)
