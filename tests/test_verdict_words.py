@@ -16,7 +16,8 @@ from sample_project import SampleProject
 import harness.escalation
 from harness.cli.verdict import verdict as verdict_command
 from harness.escalation import evidence_from_json, judge
-from harness.escalation.words import chance, figure, percent
+from harness.escalation.outlook_words import cost_parts
+from harness.escalation.words import beside, chance, figure, goal, percent
 
 MONEY: Document = {
     "volume_per_month": 200_000, "cost_per_call_now": 0.0062, "cost_per_call_tuned": 0.00011,
@@ -166,3 +167,18 @@ def test_what_is_not_certain_is_never_written_as_all_or_none():
     assert [percent(p) for p in (0, 0.0001, 0.84, 0.9999, 1)] == [
         "0 %", "under 0.1 %", "84 %", "over 99.9 %", "100 %",
     ]  # fmt: skip
+
+
+def test_a_moment_is_not_written_to_six_decimals():
+    cost = {"cases": 140, "minutes": 0.000018}
+    assert cost_parts({"cost": cost}) == ["140 cases", "under 0.01 minutes"]
+    assert cost_parts({"cost": {"minutes": 0.02}}) == ["0.02 minutes"]
+
+
+def test_a_rate_is_told_from_the_target_that_it_missed():
+    assert beside(39 / 40, 0.98) == "97.5 %"
+    assert beside(359 / 400, 0.9) == "89.8 %"
+    assert beside(0.8, 0.8) == "80 %"
+    assert beside(0.65, 0.8) == "65 %"
+    assert goal(0.975) == "97.5 %"
+    assert goal(0.8) == "80 %"

@@ -7,6 +7,8 @@ from typing import Any
 
 from harness.escalation.words import chance, counted, figure, percent
 
+LEAST_MINUTES = 0.01
+
 
 def expected_lines(expected: Mapping[str, Any]) -> Iterator[str]:
     """The pass rate after the step, with its interval."""
@@ -69,7 +71,7 @@ def _cost(unit: str, value: float, currency: str) -> str:
     name = _words(unit).replace("money", currency)
     if isinstance(value, int) and name.endswith("s"):
         return counted(value, name.removesuffix("s"))
-    return f"{figure(value)} {name}"
+    return f"{figure(value, least=LEAST_MINUTES if unit == 'minutes' else 0.0)} {name}"
 
 
 def _words(stored: str) -> str:
