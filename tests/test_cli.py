@@ -204,6 +204,26 @@ def test_a_damaged_table_takes_no_baselines_place(ran: SampleProject) -> None:
     assert (ran.folder / "reports" / "baseline" / "scores.parquet").read_bytes() == good
 
 
+def test_a_damaged_baseline_is_told_before_anything_runs(ran: SampleProject) -> None:
+    assert ran.rung("bless", "latest", "--why", "release 1").ret == 0
+    (ran.folder / "reports" / "baseline" / "scores.parquet").write_bytes(b"junk")
+    stored = len(list((ran.folder / "reports").iterdir()))
+    result = ran.run()
+    assert result.ret == 4
+    assert "scores.parquet" in result.stdout.str() + result.stderr.str()
+    assert len(list((ran.folder / "reports").iterdir())) == stored
+
+
+def test_a_target_that_nothing_can_prove_is_refused(ran: SampleProject) -> None:
+    file = ran.evals / "rung.yaml"
+    file.write_text(file.read_text().replace("target: 0.9", "target: 1.0"))
+    result = ran.rung("check")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(
+        ["*rung.yaml:4: suites.toy.target*", "*below 1, which no number of cases*"]
+    )
+
+
 def test_a_damaged_table_of_answers_is_named(ran: SampleProject) -> None:
     (ran.latest / "outputs.parquet").write_bytes(b"junk")
     found = ran.rung("compare", "a", "b")
