@@ -15,6 +15,7 @@ import yaml
 
 from harness.errors import ConfigError, nearest
 from harness.types import ModelSpec, Rung, SystemSpec
+from harness.yaml_keys import KeyPath, dotted, key_lines
 
 FILE_NAME = "rung.yaml"
 SYSTEM_NAME = re.compile(r"[a-z0-9_-]+")
@@ -25,7 +26,6 @@ DEFAULT_RUNG: Mapping[str, Rung] = {
     "rag": "rag",
     "fine_tuned": "fine_tuned",
 }
-KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def _read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"byte {error.start + 1} is not UTF-8", file=file) from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = key_lines(text, file)
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -262,28 +262,7 @@ def _read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
             file=file,
             hint="Write a first one with `rung init`.",
         )
-    lines: dict[KeyPath, int] = {}
-    _note_lines(node, (), lines, file)
     return document, lines
-
-
-def _note_lines(node: Any, path: KeyPath, lines: dict[KeyPath, int], file: Path) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*path, str(key.value))
-            if here in lines:
-                raise ConfigError(
-                    f"this key was already given on line {lines[here]}",
-                    file=file,
-                    line=key.start_mark.line + 1,
-                    key=_dotted(here),
-                )
-            lines[here] = key.start_mark.line + 1
-            _note_lines(value, here, lines, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, index)] = value.start_mark.line + 1
-            _note_lines(value, (*path, index), lines, file)
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -314,7 +293,7 @@ def _check_numbers(
     """Refuse YAML's `.nan` and `.inf`: they compare with nothing, and JSON does not know them."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(
-            f"{value} is no number", file=file, line=_line(path, lines), key=_dotted(path)
+            f"{value} is no number", file=file, line=_line(path, lines), key=dotted(path)
         )
     inner: Iterable[tuple[Any, object]] = ()
     if isinstance(value, Mapping):
@@ -354,7 +333,7 @@ def _raise(error: Any, *, file: Path, lines: Mapping[KeyPath, int]) -> None:
         message if len(message) <= 300 else f"{message[:300]}...",
         file=file,
         line=_line(path, lines),
-        key=_dotted(path),
+        key=dotted(path),
         hint=f"Expected: {expected.rstrip('.')}." if expected else None,
     )
 
@@ -365,7 +344,3 @@ def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
             return lines[path]
         path = path[:-1]
     return None
-
-
-def _dotted(path: Iterable[str | int]) -> str:
-    return ".".join(str(part) for part in path)

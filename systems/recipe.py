@@ -14,6 +14,7 @@ import yaml
 
 from harness.errors import ConfigError, nearest
 from harness.types import CaseInput, SystemSpec
+from harness.yaml_keys import key_lines
 from systems.rows import PlacedRow, asked_texts, read_objects, texts_of_row
 
 
@@ -61,7 +62,7 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     path = spec.path(named)
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_repeated_keys(text, path)
+        key_lines(text, path)
         value = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
@@ -84,31 +85,6 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     if recipe.validation + recipe.test >= 1:
         raise ConfigError("validation and test leave no row to train on", file=path, key="test")
     return recipe
-
-
-def _refuse_repeated_keys(text: str, file: Path) -> None:
-    """Refuse a key that is given twice: YAML would take the last and drop the others unseen."""
-    left: list[tuple[Any, str]] = [(yaml.compose(text, Loader=yaml.SafeLoader), "")]
-    seen: set[int] = set()  # a part may be named again by an alias
-    while left:
-        node, above = left.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            left.extend((part, above) for part in node.value)
-        lines: dict[str, int] = {}
-        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in lines:
-                raise ConfigError(
-                    f"this key was already given on line {lines[name]}",
-                    file=file,
-                    line=line,
-                    key=above + name,
-                )
-            lines[name] = line
-            left.append((value, f"{above}{name}."))
 
 
 def read_training_objects(recipe: Recipe) -> list[PlacedRow]:
