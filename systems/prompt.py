@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
-from jinja2 import TemplateError
-from jinja2.meta import find_referenced_templates, find_undeclared_variables
-
 from harness.errors import ConfigError
 from harness.types import Case, Message, Output, Passage, Rung, SystemSpec
 from systems import resolve
@@ -259,7 +256,7 @@ class PromptSystem:
 
     def _require_read(self, name: str, option: str) -> None:
         """Refuse an option that fills a name which no template reads: it would change nothing."""
-        if any(_reads(template, name, template.source) for template in self._templates):
+        if any(template.reads(name) for template in self._templates):
             return
         raise ConfigError(
             f"would change nothing: no prompt of this system reads `{name}`",
@@ -273,25 +270,6 @@ class PromptSystem:
     def _templates(self) -> list[PromptTemplate]:
         own = [] if self.template is None else [self.template]
         return own if self.chain is None else [*own, *self.chain.templates.values()]
-
-
-def _reads(template: PromptTemplate, name: str, source: str, above: tuple[str, ...] = ()) -> bool:
-    """Whether a template or one that it names reads a name; True where that cannot be known."""
-    environment = template.environment
-    try:
-        tree = environment.parse(source)
-        if name in find_undeclared_variables(tree):
-            return True
-        for other in find_referenced_templates(tree):
-            if other is None:
-                return True
-            if other not in above and environment.loader is not None:
-                text, _, _ = environment.loader.get_source(environment, other)
-                if _reads(template, name, text, (*above, other)):
-                    return True
-    except (ConfigError, TemplateError):  # told when the file is used, if it ever is
-        return True
-    return False
 
 
 def _check_chain(spec: SystemSpec) -> None:

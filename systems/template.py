@@ -148,6 +148,23 @@ class PromptTemplate:
         """The same file with another text in it."""
         return PromptTemplate(self.path, key=self.key, source=source)
 
+    def reads(self, name: str) -> bool:
+        """Whether this template or one that it names reads a name; true where that cannot be known."""
+        left, seen = [self.source], set[str | None]()
+        try:
+            while left:
+                text = left.pop()
+                if name in find_undeclared_variables(self.environment.parse(text)):
+                    return True
+                named = set(references(text)) - seen
+                if None in named:
+                    return True
+                seen |= named
+                left += [self._load(other)[0] for other in named if other is not None]
+        except (ConfigError, TemplateError):  # told when the file is used, if it ever is
+            return True
+        return False
+
     def render(self, variables: Mapping[str, Any]) -> list[dict[str, str]]:
         """Render to chat messages.
 
