@@ -121,11 +121,12 @@ class Runner:
         self._patience: dict[str, Patience] = {}
         self._not_kept: str | None = None  # why outputs are not in the cache, though they should be
         self._cache_in_use = cache
+        self._told: list[str] = []  # by systems, of the cases that they will be asked
 
     def notes(self) -> list[str]:
-        """Say what the user should know of the cache."""
+        """Say what the user should know of the systems and the cache."""
         damaged = self._cache_in_use.damaged if self._cache_in_use is not None else 0
-        found = []
+        found = [*self._told]
         if damaged:
             found.append(f"cache: {damaged} stored outputs were damaged and are asked for again")
         if self._not_kept is not None:
@@ -149,8 +150,8 @@ class Runner:
         system = self._system(batch.spec)
         if (check := getattr(system, "check", None)) is not None:
             check()
-        if (check_names := getattr(system, "check_names", None)) is not None:
-            check_names(batch.cases)
+        if (check_cases := getattr(system, "check_cases", None)) is not None:
+            self._told += check_cases(batch.cases)
 
     def run(self, batch: Batch) -> dict[Key, Answer]:
         """Return an answer for every case and epoch of the batch, in their order."""

@@ -238,6 +238,11 @@ class PromptSystem:
             raise RenderError("the input has no messages")
         return list(messages)
 
+    def check_cases(self, cases: Sequence[Case]) -> list[str]:
+        """Notes on these cases, all of a suite; a ConfigError for what they show to be wrong."""
+        self.check_names(cases)
+        return []
+
     def check_names(self, cases: Sequence[Case]) -> None:
         """Raise a ConfigError for a name or a field in a template that none of these cases can fill."""
         fields = self._check_defined(cases)

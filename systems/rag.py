@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from harness.errors import ConfigError, nearest
 from harness.types import NOT_MEASURED, Case, Output, Passage, SystemSpec
 from systems import load_encoder
 from systems.corpus import Chunk, read_corpus
@@ -40,6 +41,33 @@ class RagSystem(PromptSystem):
         _ = self.chunks
         if self.method != "none":
             self._require_read("passages", "corpus")
+
+    def check_cases(self, cases: Sequence[Case]) -> list[str]:
+        """Look the gold passages up too: an id that the corpus lacks can never be found."""
+        notes = super().check_cases(cases)
+        if self.method == "none":
+            return notes
+        return notes + self._check_gold(
+            [(case.id, gold.id) for case in cases for gold in case.context if gold.text is None]
+        )
+
+    def _check_gold(self, named: Sequence[tuple[str, str]]) -> list[str]:
+        lost = [(case, gold) for case, gold in named if gold not in self._by_id]
+        if not lost:
+            return []
+        case, gold = lost[0]
+        example = f"case '{case}' names '{gold}'. {nearest(gold, self._by_id)}"
+        if len(lost) == len(named):
+            raise ConfigError(
+                f"none of the gold passages (`context`) of the cases is in the corpus: {example}",
+                key=f"systems.{self.name}.corpus",
+                hint="Name a document, a section (`file.md#heading`), a row or a chunk by its id; "
+                "one from elsewhere as `{id: ..., text: ...}`.",
+            )
+        return [
+            f"'{self.name}' can never find {len(lost)} of {len(named)} gold passages, for its "
+            f"corpus lacks them: {example}"
+        ]
 
     @cached_property
     def chunks(self) -> list[Chunk]:

@@ -132,6 +132,27 @@ def test_without_any_gold_passage_the_oracle_is_not_measured(shop: SampleProject
     assert [system["name"] for system in verdict["evidence"]["systems"]] == ["rag"]
 
 
+def test_gold_passages_that_the_corpus_lacks_are_told_before_a_plain_retriever_scores_0(
+    shop: SampleProject,
+) -> None:
+    write(shop, cases("README.md", "return.txt"))
+    result = shop.run()
+    result.stdout.fnmatch_lines(
+        ["*'rag' can never find 1 of 2 gold passages, for its corpus lacks them: case 'c1' names*"]
+    )
+    assert "Did you mean 'returns.txt'?" in result.stdout.str()
+    assert shop.estimate("recall", "rag")["value"] == 0.5
+
+
+def test_gold_passages_that_are_all_elsewhere_end_a_run_before_it_begins(
+    shop: SampleProject,
+) -> None:
+    write(shop, cases("return.txt", "readme"))
+    result = shop.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*none of the gold passages*case 'c0' names 'return.txt'*"])
+
+
 def test_a_gold_passage_that_is_nowhere_errors_its_case_alone(shop: SampleProject) -> None:
     write(shop, cases("README.md", "gone.md"), suites=SUITES)
     assert shop.run().ret == pytest.ExitCode.TESTS_FAILED

@@ -104,9 +104,11 @@ def _ask(workspace: Workspace, spec: SystemSpec, suites: Sequence[Suite]) -> Che
     system = systems.load(spec)
     if isinstance(system, RecordedSystem):
         system.check()  # whatever else a file says of other cases
+    cases = [c for suite in using for c in suite.cases]
+    check_cases = getattr(system, "check_cases", None)
+    notes = check_cases(cases) if check_cases is not None else []
     outputs = list(system.generate([question], epoch=0))
     output = outputs[0] if outputs else Output(case_id=case.id, epoch=0, text="", error="no output")
-    cases = [c for suite in using for c in suite.cases]
     return Check(
         system=spec.name,
         case=case.id,
@@ -115,7 +117,7 @@ def _ask(workspace: Workspace, spec: SystemSpec, suites: Sequence[Suite]) -> Che
         seconds=perf_counter() - began,
         calls=len(cases),
         cached=_cached(workspace, printed.digest, cases),
-        warnings=printed.warnings,
+        warnings=(*printed.warnings, *notes),
     )
 
 
