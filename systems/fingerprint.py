@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
 from systems.adapter_folder import no_adapter
 from systems.corpus import SUFFIXES
+from systems.file_hasher import FileHasher, is_source
 
 # Options that change how fast or how patiently a system answers, never what.
 INDIFFERENT_OPTIONS = frozenset(
@@ -68,15 +68,16 @@ def fingerprint(spec: SystemSpec, *, memo: Path | None = None) -> Fingerprint:
     ConfigError
         When a file that the configuration names is not there.
     """
-    hasher = _FileHasher(memo)
+    hasher = FileHasher(memo)
     parts = {"kind": f"{spec.kind} version {kind_of(spec).version}"}
     warnings: list[str] = []
     if spec.model is not None:
         parts.update(_model_parts(spec, spec.model, hasher))
         warnings.extend(_alias_warnings(spec.model))
     parts.update(_option_parts(spec, hasher))
-    if spec.kind == "python":
-        parts.update(_code_parts(spec, hasher))
+    if spec.kind == "python" and "code" not in parts:
+        key = f"systems.{spec.name}.code"
+        parts["code"] = hasher.tree([_module_file(spec, spec.options["callable"], key)], key=key)
     if embeds(spec):
         parts["encoder"] = _source(spec.folder, encoder_of(spec), "encoder", hasher)
     hasher.save()
@@ -108,12 +109,12 @@ def base_identity(spec: SystemSpec) -> str:
     if not is_local(spec.folder, spec.model.source):
         return spec.model.source
     folder, key = spec.path(spec.model.source), f"models.{spec.model.name}"
-    return _FileHasher(None).files(folder, BASE_FILES, key=key)
+    return FileHasher(None).files(folder, BASE_FILES, key=key)
 
 
 def encoder_identity(source: str, folder: Path) -> str:
     """What an encoder's vectors depend on: a folder by its content, any other by its name."""
-    return _source(folder, source, "encoder", _FileHasher(None))
+    return _source(folder, source, "encoder", FileHasher(None))
 
 
 def is_local(folder: Path, source: str) -> bool:
@@ -121,7 +122,7 @@ def is_local(folder: Path, source: str) -> bool:
     return source.startswith((".", "/", "~")) or source.count("/") > 1 or (folder / source).is_dir()
 
 
-def _model_parts(spec: SystemSpec, model: ModelSpec, hasher: _FileHasher) -> dict[str, str]:
+def _model_parts(spec: SystemSpec, model: ModelSpec, hasher: FileHasher) -> dict[str, str]:
     options = {k: v for k, v in model.options.items() if k not in INDIFFERENT_MODEL_OPTIONS}
     if model.kind == "openai":
         endpoint = re.sub(r"//[^/@]*@", "//", options.pop("base_url", "the openai client's own"))
@@ -136,14 +137,14 @@ def _model_parts(spec: SystemSpec, model: ModelSpec, hasher: _FileHasher) -> dic
     return parts
 
 
-def _model(spec: SystemSpec, source: str, key: str, hasher: _FileHasher) -> str:
+def _model(spec: SystemSpec, source: str, key: str, hasher: FileHasher) -> str:
     """A model's folder by the files that are loaded; a hub id by its name."""
     if not is_local(spec.folder, source):
         return source
     return hasher.files(spec.path(source), MODEL_FILES, key=key)
 
 
-def _source(folder: Path, source: str, key: str, hasher: _FileHasher) -> str:
+def _source(folder: Path, source: str, key: str, hasher: FileHasher) -> str:
     """A folder by what is in it; a hub id by its name."""
     if not is_local(folder, source):
         return source
@@ -158,19 +159,21 @@ def _source(folder: Path, source: str, key: str, hasher: _FileHasher) -> str:
     return hasher.tree([place], key=key, kept=_is_loaded)
 
 
-def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
+def _option_parts(spec: SystemSpec, hasher: FileHasher) -> dict[str, str]:
     parts = {}
     for name, value in spec.options.items():
         key = f"systems.{spec.name}.{name}"
-        if name in INDIFFERENT_OPTIONS or name == "code":
+        if name in INDIFFERENT_OPTIONS:
             continue
         if name in ("prompt", "steps"):
             parts.update(_prompt_parts(spec, name, value, hasher))
         elif name == "adapter" and not spec.path(value).exists():
             raise no_adapter(spec)
         elif name in FILE_OPTIONS or (name == "json_schema" and isinstance(value, str)):
-            kept = KEPT.get(name, _is_source)
+            kept = KEPT.get(name, is_source)
             parts[name] = hasher.tree([spec.path(value)], key=key, kept=kept)
+        elif name == "code":
+            parts[name] = hasher.tree([spec.path(path) for path in value], key=key)
         elif name == "examples":
             content = hasher.tree([spec.path(value["path"])], key=f"{key}.path")
             rest = {k: v for k, v in value.items() if k != "path"}
@@ -183,7 +186,7 @@ def _option_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
     return parts
 
 
-def _prompt_parts(spec: SystemSpec, name: str, value: Any, hasher: _FileHasher) -> dict[str, str]:
+def _prompt_parts(spec: SystemSpec, name: str, value: Any, hasher: FileHasher) -> dict[str, str]:
     """Templates stand in the parts verbatim, so that a report can show what was changed."""
     if name == "prompt":
         return dict(_template(spec, "prompt", value, f"systems.{spec.name}.prompt"))
@@ -242,7 +245,7 @@ def _any_template(root: Path) -> str:
     return f"sha256:{hashlib.sha256(_json(computed_texts(root)).encode()).hexdigest()}"
 
 
-def _named_code(spec: SystemSpec, name: str, value: Any, hasher: _FileHasher) -> dict[str, str]:
+def _named_code(spec: SystemSpec, name: str, value: Any, hasher: FileHasher) -> dict[str, str]:
     """The modules of the functions that tools, steps and moderation name."""
     targets = set(_callables(value)) if name in ("tools", "steps", "moderation") else set()
     return {
@@ -263,14 +266,6 @@ def _callables(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _callables(inner)
-
-
-def _code_parts(spec: SystemSpec, hasher: _FileHasher) -> dict[str, str]:
-    key = f"systems.{spec.name}.code"
-    code = spec.options.get("code")
-    if code is None:
-        return {"code": hasher.tree([_module_file(spec, spec.options["callable"], key)], key=key)}
-    return {"code": hasher.tree([spec.path(path) for path in code], key=key)}
 
 
 def _module_file(spec: SystemSpec, target: str, key: str) -> Path:
@@ -304,11 +299,6 @@ def _alias_warnings(model: ModelSpec) -> Iterable[str]:
         )
 
 
-def _is_source(name: Path) -> bool:
-    """Everything but what Python leaves beside its sources."""
-    return "__pycache__" not in name.parts and name.suffix != ".pyc"
-
-
 def _is_loaded(name: Path) -> bool:
     """Whether a file of a model's or an adapter's folder is loaded with it."""
     return not NOT_LOADED.intersection(name.parts) and name.suffix != ".pyc"
@@ -324,72 +314,3 @@ KEPT: Mapping[str, Callable[[Path], bool]] = {"adapter": _is_loaded, "corpus": _
 
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-
-
-class _FileHasher:
-    """Hashes files, and remembers hashes by size and modification time."""
-
-    def __init__(self, memo: Path | None) -> None:
-        self.memo = memo
-        self.known: dict[str, list[Any]] = {}
-        self.changed = False
-        if memo is not None:
-            try:
-                known = json.loads(memo.read_text(encoding="utf-8"))
-                self.known = known if isinstance(known, dict) else {}
-            except (OSError, ValueError):
-                self.known = {}  # a lost memo costs time, nothing else
-
-    def tree(
-        self, paths: Iterable[Path], *, key: str, kept: Callable[[Path], bool] = _is_source
-    ) -> str:
-        """Hash files, and folders by the names and contents of the files below that are kept."""
-        digests = []
-        for path in paths:
-            if path.is_dir():
-                files = sorted(file for file in path.rglob("*") if file.is_file())
-                relative = [(file.relative_to(path), file) for file in files]
-                digests += [
-                    f"{name.as_posix()} {self.file(file, key=key)}"
-                    for name, file in relative
-                    if kept(name)
-                ]
-            else:
-                digests.append(self.file(path, key=key))
-        if len(digests) == 1 and " " not in digests[0]:
-            return f"sha256:{digests[0]}"
-        joined = "\n".join(digests)
-        return f"sha256:{hashlib.sha256(joined.encode()).hexdigest()}"
-
-    def files(self, folder: Path, patterns: Iterable[str], *, key: str) -> str:
-        """Hash the files of a folder that match a pattern, by name and content."""
-        if not folder.is_dir():
-            raise ConfigError("there is no such folder", file=folder, key=key)
-        found = sorted({file for pattern in patterns for file in folder.glob(pattern)})
-        if not found:
-            raise ConfigError("holds no model", file=folder, key=key)
-        named = "\n".join(f"{file.name} {self.file(file, key=key)}" for file in found)
-        return f"sha256:{hashlib.sha256(named.encode()).hexdigest()}"
-
-    def file(self, path: Path, *, key: str) -> str:
-        try:
-            stat = path.stat()
-            stamp = [stat.st_size, stat.st_mtime_ns]
-            known = self.known.get(str(path))
-            if isinstance(known, list) and known[:2] == stamp and len(known) == 3:
-                return str(known[2])
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", file=path, key=key) from error
-        self.known[str(path)] = [*stamp, digest]
-        self.changed = True
-        return digest
-
-    def save(self) -> None:
-        if self.memo is None or not self.changed:
-            return
-        self.memo.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.memo.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self.known), encoding="utf-8")
-        temporary.replace(self.memo)

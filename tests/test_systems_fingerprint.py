@@ -307,6 +307,19 @@ def test_the_code_of_tools_and_steps_counts(folder, few_shot):
     assert fingerprint(spec).digest != before
 
 
+def test_code_that_tools_and_steps_stand_on_counts_where_it_is_named(folder, few_shot):
+    (folder / "lib").mkdir()
+    (folder / "lib/rules.py").write_text("A = 1\n")
+    tools = {"functions": [{"name": "f", "parameters": {}, "callable": "app:answer"}]}
+    spec = with_options(few_shot, tools=tools, code=["lib/"])
+    before = fingerprint(spec).digest
+    (folder / "lib/rules.py").write_text("A = 2\n")
+    changed = fingerprint(spec).digest
+    assert changed != before
+    (folder / "app.py").write_text("def answer(text): return 'no'\n")
+    assert fingerprint(spec).digest not in (before, changed)
+
+
 @pytest.mark.parametrize(
     ("changed", "key"),
     [
