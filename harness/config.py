@@ -15,7 +15,7 @@ import yaml
 
 from harness.errors import ConfigError, nearest
 from harness.types import ModelSpec, Rung, SystemSpec
-from harness.yaml_keys import KeyPath, dotted, key_lines
+from harness.yaml_keys import KeyPath, dotted, key_lines, line_of
 
 FILE_NAME = "rung.yaml"
 SYSTEM_NAME = re.compile(r"[a-z0-9_-]+")
@@ -293,7 +293,7 @@ def _check_numbers(
     """Refuse YAML's `.nan` and `.inf`: they compare with nothing, and JSON does not know them."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(
-            f"{value} is no number", file=file, line=_line(path, lines), key=dotted(path)
+            f"{value} is no number", file=file, line=line_of(path, lines), key=dotted(path)
         )
     inner: Iterable[tuple[Any, object]] = ()
     if isinstance(value, Mapping):
@@ -332,15 +332,7 @@ def _raise(error: Any, *, file: Path, lines: Mapping[KeyPath, int]) -> None:
     raise ConfigError(
         message if len(message) <= 300 else f"{message[:300]}...",
         file=file,
-        line=_line(path, lines),
+        line=line_of(path, lines),
         key=dotted(path),
         hint=f"Expected: {expected.rstrip('.')}." if expected else None,
     )
-
-
-def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
-    while path:
-        if path in lines:
-            return lines[path]
-        path = path[:-1]
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ def key_lines(text: str, file: Path) -> dict[KeyPath, int]:
 def dotted(path: Iterable[str | int]) -> str:
     """Write a path as people do: `systems.rag.prompt`."""
     return ".".join(str(part) for part in path)
+
+
+def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
+    """The line of a key, or of the nearest key above it that stands in the text."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)
 
 
 def _note(

@@ -14,7 +14,7 @@ import yaml
 
 from harness.errors import ConfigError, nearest
 from harness.types import CaseInput, SystemSpec
-from harness.yaml_keys import key_lines
+from harness.yaml_keys import key_lines, line_of
 from systems.rows import PlacedRow, asked_texts, read_objects, texts_of_row
 
 
@@ -62,7 +62,7 @@ def read_recipe(spec: SystemSpec) -> Recipe:
     path = spec.path(named)
     try:
         text = path.read_text(encoding="utf-8")
-        key_lines(text, path)
+        lines = key_lines(text, path)
         value = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
@@ -78,6 +78,7 @@ def read_recipe(spec: SystemSpec) -> Recipe:
         raise ConfigError(
             fault.message,
             file=path,
+            line=line_of((*fault.path, *unknown[:1]), lines),
             key=".".join(map(str, fault.path)) or None,
             hint=nearest(unknown[0], known) if unknown else None,
         )

@@ -124,6 +124,19 @@ class TestPrices:
         with pytest.raises(ConfigError) as caught:
             read_prices(file)
         assert (caught.value.file, caught.value.key) == (file, key)
+        written = old.partition(":")[0]
+        (line,) = (n for n, text in enumerate(self.TEXT.splitlines(), 1) if written in text)
+        assert caught.value.line == line
+
+    def test_a_price_given_twice_is_refused(self, tmp_path):
+        file = tmp_path / "prices.yaml"
+        file.write_text(self.TEXT + "currency: USD\n")
+        with pytest.raises(ConfigError, match="already given on line 2"):
+            read_prices(file)
+
+    def test_a_folder_is_no_file_of_prices(self, tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_prices(tmp_path)
 
 
 class TestGpu:

@@ -24,6 +24,7 @@ import yaml
 
 from harness.economics.net_value import NOTES, SYMBOLS, read_inputs
 from harness.errors import ConfigError, nearest
+from harness.yaml_keys import dotted, key_lines
 
 MILLION = 1_000_000
 KEYS = ("date", "currency", "models", "gpus", "step")
@@ -60,11 +61,30 @@ def read_prices(file: Path) -> Prices:
         It is missing, undated, or holds something that is no price; the key is named.
     """
     try:
-        document = yaml.safe_load(file.read_text("utf-8-sig"))
+        text = file.read_text("utf-8-sig")
+        lines = {dotted(path): line for path, line in key_lines(text, file).items()}
+        document = yaml.safe_load(text)
     except FileNotFoundError:
         raise ConfigError("there is no such file of prices", file=file) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"not YAML: {error}", file=file) from None
+    try:
+        return _checked(document, file)
+    except ConfigError as error:
+        error.line = _line_of(error.key or "", lines)
+        raise
+
+
+def _line_of(key: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a key, or of the one above that lacks it; names of models may hold dots."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
+
+
+def _checked(document: Any, file: Path) -> Prices:
     _check_keys(document, KEYS, "", file)
     for key in ("date", "currency"):
         if not document.get(key):
