@@ -66,7 +66,8 @@ def _estimate(row: dict[str, Any]) -> str:
             shown.format((100 if rate else 1) * row[end]) if row[end] is not None else "?"
             for end in ("value", "low", "high")
         )
-        text = f"{value:>5}{' %' if rate else ''} ({low}-{high})"
+        limits = "no interval" if row["low"] is None is row["high"] else f"{low}-{high}"
+        text = f"{value:>5}{' %' if rate else ''} ({limits})"
     others = [
         f"{row[s]} {s.replace('_', ' ')}" for s in ("unscored", "errored", "not_run") if row[s]
     ]
