@@ -16,11 +16,19 @@ from systems.recipe import Recipe
 WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 # What they make stands in the model's cache, where systems answer with prefixes of their own.
 INTO_THE_CACHE = ("PREFIX_TUNING", "CARTRIDGE")
+BY_TASK = ("MULTITASK_PROMPT_TUNING", "POLY")  # with each question they want to be told its task
 INSTEAD = {
     "output_dir": "Say where the result goes in the system's `adapter`, or with `rung train --out`.",
     "seed": "Leave it out, and give it with `rung train --seed`.",
     "report_to": "Leave it out: the losses are printed and left in rung.json beside the weights.",
     "disable_tqdm": "Leave it out: Rung shows the progress itself.",
+}
+
+# Read by the scripts of transformers alone: a trainer passes them over.
+UNREAD = {
+    "do_eval": "Leave it out: say `validation` in the recipe, and `eval_strategy`.",
+    "do_predict": "Leave it out: `pytest evals/` asks what was trained.",
+    "resume_from_checkpoint": "Leave it out: `rung train` goes on where it was stopped.",
 }
 
 
@@ -41,7 +49,7 @@ def trainer_config(
             file=recipe.path,
             key="trainer.packing",
         )
-    _refuse_own(recipe, fields, own)
+    _refuse_unused(recipe, fields, own)
     try:
         return config_class(**{**defaults, **fields, **own})
     except Exception as error:  # the libraries raise what they like for values they do not
@@ -69,7 +77,7 @@ def peft_config(recipe: Recipe) -> Any:
             key="peft.peft_type",
             hint=nearest(kind, classes),
         )
-    if kind in INTO_THE_CACHE:
+    if kind in INTO_THE_CACHE + BY_TASK:
         raise ConfigError(
             f"no system could answer with what {kind} makes",
             file=recipe.path,
@@ -116,8 +124,8 @@ def checkpointing_field(known: Collection[str]) -> str:
     return new if new in known else "gradient_checkpointing"
 
 
-def _refuse_own(recipe: Recipe, fields: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    """Refuse what Rung would set to something else: the record would say what was not done."""
+def _refuse_unused(recipe: Recipe, fields: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse what nobody reads or Rung would set otherwise: the record would say what was not done."""
     for name in fields:
         if name in own and fields[name] != own[name]:
             raise ConfigError(
@@ -125,6 +133,13 @@ def _refuse_own(recipe: Recipe, fields: Mapping[str, Any], own: Mapping[str, Any
                 file=recipe.path,
                 key=f"trainer.{name}",
                 hint=INSTEAD.get(name),
+            )
+        if name in UNREAD and fields[name]:
+            raise ConfigError(
+                f"`{name}` would have no effect: it is read by the scripts of transformers alone",
+                file=recipe.path,
+                key=f"trainer.{name}",
+                hint=UNREAD[name],
             )
 
 

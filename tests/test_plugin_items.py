@@ -253,13 +253,13 @@ def test_a_graded_metric_that_did_not_call_score_leaves_the_case_unscored(
     assert unscored["reason"] == "the metric takes `score` and did not call it"
 
 
-@pytest.mark.parametrize("mark", ["skip(reason='later')", "skipif(True, reason='later')"])
 def test_the_mean_of_one_case_has_no_interval(project: SampleProject, answers) -> None:
     body = "def test_length(case, output, score):\n    score(3)\n"
     project.suite(body, systems={"a": answers(cases=1)})
     project.run().stdout.fnmatch_lines(["*a*3.000 (no interval)*n=1"])
 
 
+@pytest.mark.parametrize("mark", ["skip(reason='later')", "skipif(True, reason='later')"])
 @pytest.mark.parametrize("items", ["case", "suite"])
 def test_a_skipped_metric_is_not_run(project: SampleProject, answers, mark, items) -> None:
     body = f"@pytest.mark.{mark}\ndef test_never(output):\n    1 / 0\n{RIGHT}"

@@ -140,6 +140,15 @@ def test_what_rung_sets_itself_cannot_be_set_by_a_recipe(tuned, tmp_path, field,
     assert instead in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("resume_from_checkpoint", "adapter/checkpoints/8"), ("do_eval", True)]
+)
+def test_what_no_trainer_reads_is_refused(tuned, tmp_path, field, value):
+    with pytest.raises(ConfigError, match=f"`{field}` would have no effect") as caught:
+        train(tuned(trainer={**QUICK, field: value}), tmp_path / "adapter", seed=0)
+    assert (caught.value.file.name, caught.value.key) == ("recipe.yaml", f"trainer.{field}")
+
+
 def test_a_recipe_may_say_what_rung_sets_anyway(tuned, tmp_path):
     same = {"seed": 3, "report_to": "none", "disable_tqdm": True}
     out = train(tuned(trainer={**QUICK, **same}), tmp_path / "adapter", seed=3)
@@ -154,7 +163,7 @@ def test_fp16_is_refused_without_a_gpu(tuned, tmp_path):
     assert "bf16" in caught.value.hint
 
 
-@pytest.mark.parametrize("kind", ["PREFIX_TUNING", "cartridge"])
+@pytest.mark.parametrize("kind", ["PREFIX_TUNING", "cartridge", "POLY"])
 def test_an_adapter_that_no_system_could_answer_with_is_refused(tuned, tmp_path, kind):
     spec = tuned(peft={"peft_type": kind, "num_virtual_tokens": 4})
     with pytest.raises(ConfigError, match="no system could answer") as caught:
