@@ -36,12 +36,19 @@ class Cache:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            self._prepare(connection)
+        except Exception:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         # NORMAL keeps every commit through a killed process; only a power cut can lose the last.
         connection.execute("PRAGMA synchronous=NORMAL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
-            connection.close()
             raise StoreError(
                 f"this cache has version {version}; this Rung reads version {VERSION}",
                 file=self.path,
@@ -53,7 +60,6 @@ class Cache:
             " PRIMARY KEY (fingerprint, case_hash, epoch)) WITHOUT ROWID"
         )
         connection.execute(f"PRAGMA user_version={VERSION}")
-        return connection
 
     def get(self, fingerprint: str, keys: Iterable[Key]) -> dict[Key, Output]:
         """Return the stored outputs among these keys."""

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def stored_outputs(project: SampleProject) -> int:
     file = project.folder / ".rung" / "cache.db"
     if not file.exists():
         return 0
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
         if ("outputs",) not in tables:
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,28 +42,28 @@ def test_an_output_survives_its_plain_form(output: Output) -> None:
 
 
 def put(path: Path, text: str = "answer") -> None:
-    cache = Cache(path)
-    cache.put("f", "h", Output(case_id="c", epoch=0, text=text))
-    cache.close()
+    with closing(Cache(path)) as cache:
+        cache.put("f", "h", Output(case_id="c", epoch=0, text=text))
 
 
 def test_what_was_put_is_there_for_another_run(tmp_path: Path) -> None:
-    first, second = Cache(tmp_path / "c.db"), Cache(tmp_path / "c.db")
-    first.put("f", "h", Output(case_id="c", epoch=0, text="answer"))
-    assert second.get("f", [("h", 0)])["h", 0].text == "answer"
-    assert second.get("other", [("h", 0)]) == {}
-    assert second.has_all("f", [("h", 0)])
-    assert not second.has_all("f", [("h", 0), ("h", 1)])
+    path = tmp_path / "c.db"
+    with closing(Cache(path)) as first, closing(Cache(path)) as second:
+        first.put("f", "h", Output(case_id="c", epoch=0, text="answer"))
+        assert second.get("f", [("h", 0)])["h", 0].text == "answer"
+        assert second.get("other", [("h", 0)]) == {}
+        assert second.has_all("f", [("h", 0)])
+        assert not second.has_all("f", [("h", 0), ("h", 1)])
 
 
 def test_a_flipped_bit_is_an_absent_answer(tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     put(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE outputs SET body = replace(body, 'answer', 'answeR')")
-    cache = Cache(path)
-    assert cache.get("f", [("h", 0)]) == {}
-    assert cache.damaged == 1
+    with closing(Cache(path)) as cache:
+        assert cache.get("f", [("h", 0)]) == {}
+        assert cache.damaged == 1
 
 
 @pytest.mark.parametrize("cut", [100, 4096, 5000])
@@ -71,14 +72,14 @@ def test_a_truncated_file_says_what_to_do(tmp_path: Path, cut: int) -> None:
     put(path, "x" * 20_000)
     content = path.read_bytes()
     path.write_bytes(content[:cut])
-    with pytest.raises(StoreError, match="Delete it"):
-        Cache(path).get("f", [("h", 0)])
+    with pytest.raises(StoreError, match="Delete it"), closing(Cache(path)) as cache:
+        cache.get("f", [("h", 0)])
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     put(path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="version 99"):
         Cache(path)

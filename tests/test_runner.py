@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,6 +33,12 @@ class FakeSystem:
             yield from self.answer(cases, epoch)
         else:
             yield from (Output(case_id=c.id, epoch=epoch, text=str(c.input)) for c in cases)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with closing(Cache(tmp_path / "cache.db")) as cache:
+        yield cache
 
 
 def run(system: FakeSystem, *, cache: Cache | None = None, **options) -> dict:
@@ -80,13 +87,12 @@ def test_missing_extra_and_unknown_outputs() -> None:
     assert answers["c1", 0].output.error == "the system gave no output for this case"
 
 
-def test_errors_are_not_cached_and_answers_are(tmp_path: Path) -> None:
+def test_errors_are_not_cached_and_answers_are(cache: Cache) -> None:
     def half(cases, epoch):
         for case in cases:
             bad = int(case.id[1:]) % 2
             yield Output(case_id=case.id, epoch=epoch, text="x", error="busy" if bad else None)
 
-    cache = Cache(tmp_path / "cache.db")
     run(FakeSystem(half), cache=cache)
     again = FakeSystem()
     answers = run(again, cache=cache)
@@ -94,9 +100,9 @@ def test_errors_are_not_cached_and_answers_are(tmp_path: Path) -> None:
     assert sum(answer.cached for answer in answers.values()) == 25
 
 
-def test_replay_asks_nothing(tmp_path: Path) -> None:
+def test_replay_asks_nothing(cache: Cache) -> None:
     system = FakeSystem()
-    answers = run(system, cache=Cache(tmp_path / "cache.db"), mode="replay")
+    answers = run(system, cache=cache, mode="replay")
     assert system.asked == []
     assert {answer.reason for answer in answers.values()} == {"not in the cache (--replay)"}
 
@@ -111,7 +117,7 @@ def test_a_budget_stops_within_one_small_batch() -> None:
     assert {a.reason for a in absent} == {"the budget of --max-cost was reached"}
 
 
-def test_a_wrong_system_is_found_before_anything_is_asked(tmp_path: Path) -> None:
+def test_a_wrong_system_is_found_before_anything_is_asked(cache: Cache) -> None:
     class Wrong(FakeSystem):
         def check(self) -> None:
             raise ConfigError("the environment variable MY_KEY is not set")
@@ -120,7 +126,6 @@ def test_a_wrong_system_is_found_before_anything_is_asked(tmp_path: Path) -> Non
     batch = Batch(spec=SPEC, fingerprint="f", cases=CASES)
     with pytest.raises(ConfigError, match="MY_KEY"):
         Runner(load=lambda spec: system, cache=None).check(batch)
-    cache = Cache(tmp_path / "cache.db")
     run(FakeSystem(), cache=cache)
     Runner(load=lambda spec: system, cache=cache).check(batch)  # everything is cached: not needed
 

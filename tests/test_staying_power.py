@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import faults
 import pytest
@@ -74,7 +75,7 @@ def test_a_folder_that_cannot_be_written_is_named(project: SampleProject, answer
 def test_damaged_answers_are_asked_for_again_and_counted(project: SampleProject) -> None:
     faults.set_up(project)
     faults.run(project.folder)
-    with sqlite3.connect(project.folder / ".rung" / "cache.db") as connection:
+    with closing(sqlite3.connect(project.folder / ".rung" / "cache.db")) as connection, connection:
         connection.execute("UPDATE outputs SET checksum = checksum + 1 WHERE body LIKE '%\"c1%'")
     asked = faults.calls(project)
     result = project.run_outside("-q")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import systems
 from harness.cache import Cache
@@ -20,13 +20,12 @@ def cached_system(workspace: Workspace, name: str) -> Iterator[CachedSystem]:
     state = workspace.state
     state.folder.mkdir(parents=True, exist_ok=True)
     digest = fingerprint(spec, memo=state.hashes).digest
-    cache = Cache(state.cache)
-    runner = Runner(load=systems.load, cache=cache)
+    with closing(Cache(state.cache)) as cache:
+        runner = Runner(load=systems.load, cache=cache)
 
-    def ask(spec: SystemSpec, cases: Sequence[Case], epochs: Sequence[int]) -> Mapping[Key, Answer]:
-        return runner.run(Batch(spec=spec, fingerprint=digest, cases=cases, epochs=epochs))
+        def ask(
+            spec: SystemSpec, cases: Sequence[Case], epochs: Sequence[int]
+        ) -> Mapping[Key, Answer]:
+            return runner.run(Batch(spec=spec, fingerprint=digest, cases=cases, epochs=epochs))
 
-    try:
         yield CachedSystem(spec=spec, ask=ask)
-    finally:
-        cache.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -125,11 +126,8 @@ def _cached(workspace: Workspace, digest: str, cases: Sequence[Case]) -> int:
     path = workspace.state.cache
     if not path.exists():
         return 0
-    cache = Cache(path)
-    try:
+    with closing(Cache(path)) as cache:
         return len(cache.get(digest, [(case_hash(case), 0) for case in cases]))
-    finally:
-        cache.close()
 
 
 def _show(item: Check) -> None:

@@ -7,6 +7,7 @@ same data imports no encoder. What tests asked for goes into the run's `diversit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,21 +222,15 @@ class _ProjectData:
     def ask(self, suite: Suite, system: str, *, only_cached: bool) -> list[Any]:
         """Ask a system for a suite's cases, through the cache."""
         from harness.cache import Cache
-        from harness.runner import Batch, Runner
+        from harness.runner import Batch, Mode, Runner
         from systems.fingerprint import fingerprint
 
         spec = self.project.system(system)
         digest = fingerprint(spec, memo=self.state.hashes).digest
-        cache = Cache(self.state.cache)
-        try:
-            runner = Runner(
-                load=systems.load, cache=cache, mode="replay" if only_cached else "cached"
-            )
-            return list(
-                runner.run(Batch(spec=spec, fingerprint=digest, cases=suite.cases)).values()
-            )
-        finally:
-            cache.close()
+        batch = Batch(spec=spec, fingerprint=digest, cases=suite.cases)
+        with closing(Cache(self.state.cache)) as cache:
+            mode: Mode = "replay" if only_cached else "cached"
+            return list(Runner(load=systems.load, cache=cache, mode=mode).run(batch).values())
 
 
 class _TestsEncoder:

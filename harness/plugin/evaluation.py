@@ -129,14 +129,21 @@ class Evaluation:
         mode: Mode = (
             "fresh" if self._option("fresh") else "replay" if self._option("replay") else "cached"
         )
-        uses_cache = bool(self.catalogue.suites) and not self.config.option.collectonly
         return Runner(
             load=self._loader(),
-            cache=Cache(self.state.cache) if uses_cache else None,
+            cache=self._cache(),
             mode=mode,
             progress=BatchProgress(self.config) if self.worker is None else None,
             budget=self._budget(),
         )
+
+    def _cache(self) -> Cache | None:
+        """Open the cache until pytest ends, where anything may be asked."""
+        if not self.catalogue.suites or self.config.option.collectonly:
+            return None
+        cache = Cache(self.state.cache)
+        self.config.add_cleanup(cache.close)
+        return cache
 
     def _loader(self) -> Callable[[SystemSpec], System]:
         """Return what builds a system for the engine that was asked for."""

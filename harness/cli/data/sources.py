@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +115,10 @@ def ask_system(
     state.folder.mkdir(parents=True, exist_ok=True)
     digest = fingerprint(spec, memo=state.hashes).digest
     batch = Batch(spec=spec, fingerprint=digest, cases=cases)
-    cache = Cache(state.cache)
-    try:
+    with closing(Cache(state.cache)) as cache:
         runner = Runner(load=systems.load, cache=cache, progress=_Bar())
         runner.check(batch)
         answers = runner.run(batch)
-    finally:
-        cache.close()
     outputs, unanswered = [], []
     for answer in answers.values():
         if answer.output is None or answer.output.error is not None:
