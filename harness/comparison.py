@@ -9,23 +9,20 @@ The p-value is two-sided, and the state says which direction it proves at 1 - co
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from scipy.special import logsumexp
 
+from harness.pairs import ByCase, Pairs, bounding_pairs, pair
 from harness.statistics.evalues import pair_evalue
 from harness.statistics.graded import mean, sign_flip_pvalue, standard_error
 from harness.statistics.multiplicity import benjamini_hochberg, holm_directional
 from harness.statistics.outcomes import Outcomes
 from harness.statistics.pairs import bonett_price, mcnemar
 from harness.statistics.power import mean_mde, pair_mde
-from harness.statistics.rates import FloatArray
 from harness.types import RUNGS, ClaimState, Comparison, Rung
-
-ByCase: TypeAlias = Mapping[str, float | bool | None]
 
 SEED = 0  # of permutations and bootstraps: the same pairs give the same numbers wherever they are shown
 
@@ -40,94 +37,6 @@ class Names:
     candidate: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pairs:
-    """The cases that both systems have a score for, and the ids of those that only one has."""
-
-    case_ids: tuple[str, ...]
-    baseline: FloatArray  # shape (pairs,)
-    candidate: FloatArray
-    groups: tuple[Hashable, ...] | None
-    unpaired: tuple[str, ...]
-
-    @property
-    def differences(self) -> FloatArray:
-        """Candidate minus baseline, shape (pairs,)."""
-        return self.candidate - self.baseline
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        """Cases gained, lost and tied."""
-        gained = int((self.candidate > self.baseline).sum())
-        lost = int((self.candidate < self.baseline).sum())
-        return gained, lost, len(self.case_ids) - gained - lost
-
-    @property
-    def binary(self) -> bool:
-        """Whether every score on both sides is 0 or 1."""
-        both = np.concatenate([self.baseline, self.candidate])
-        return bool(((both == 0) | (both == 1)).all())
-
-    def flips(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Ids of the cases gained and of the cases lost."""
-        up, down = self.candidate > self.baseline, self.candidate < self.baseline
-        ids = self.case_ids
-        return tuple(ids[i] for i in np.flatnonzero(up)), tuple(
-            ids[i] for i in np.flatnonzero(down)
-        )
-
-
-def _scores(side: ByCase | Outcomes) -> tuple[tuple[str, ...], FloatArray]:
-    if isinstance(side, Outcomes):
-        return side.case_ids, side.fractions()
-    values = (np.nan if value is None else float(value) for value in side.values())
-    return tuple(side), np.fromiter(values, dtype=float, count=len(side))
-
-
-def pair(
-    baseline: ByCase | Outcomes,
-    candidate: ByCase | Outcomes,
-    *,
-    groups: Mapping[str, Hashable] | None = None,
-) -> Pairs:
-    """Join two systems' scores on the case id, in the candidate's order.
-
-    Cases that either side lacks, or has no score for, are listed as unpaired. `groups` gives the
-    cluster of a case; without it, the clusters of the candidate's outcomes are used.
-    """
-    base_ids, base = _scores(baseline)
-    ids, values = _scores(candidate)
-    if base_ids == ids:
-        other = base
-        only_base: list[str] = []
-    else:
-        place = {case_id: i for i, case_id in enumerate(base_ids)}
-        index = np.fromiter((place.get(i, -1) for i in ids), dtype=np.int64, count=len(ids))
-        padded = np.append(base, np.nan)
-        other = padded[index]
-        known = set(ids)
-        only_base = [case_id for case_id in base_ids if case_id not in known]
-    kept = ~(np.isnan(values) | np.isnan(other))
-    clusters = _clusters(candidate, ids, groups)
-    paired = ids if kept.all() else tuple(itertools.compress(ids, kept.tolist()))
-    unpaired = [] if kept.all() else list(itertools.compress(ids, (~kept).tolist()))
-    return Pairs(
-        case_ids=paired,
-        baseline=other[kept],
-        candidate=values[kept],
-        groups=None if clusters is None else tuple(itertools.compress(clusters, kept.tolist())),
-        unpaired=(*unpaired, *only_base),
-    )
-
-
-def _clusters(
-    candidate: ByCase | Outcomes, ids: Sequence[str], groups: Mapping[str, Hashable] | None
-) -> Sequence[Hashable] | None:
-    if groups is not None:
-        return [groups.get(case_id, case_id) for case_id in ids]
-    return candidate.groups if isinstance(candidate, Outcomes) else None
-
-
 def compare(
     baseline: ByCase | Outcomes,
     candidate: ByCase | Outcomes,
@@ -138,6 +47,9 @@ def compare(
     seed: int = SEED,
 ) -> Comparison:
     """Compare two systems on the cases that both have a score for.
+
+    Of two `Outcomes` the missing outputs count at their worst: the interval spans both bounds, and
+    a difference is proven only where it would be without them too.
 
     Scores of 0 and 1 without clusters: McNemar's exact test, Bonett-Price interval. Otherwise (pass
     fractions over epochs, graded scores, clusters) the case, or the cluster, is the unit: sign-flip
@@ -158,12 +70,41 @@ def compare(
         `evalue` is against "no difference", both directions averaged; `mde` is the smallest
         difference that these pairs find with 90 % power. Without a pair, every number is None.
     """
-    return compare_pairs(
-        pair(baseline, candidate, groups=groups),
-        names=names,
-        confidence_level=confidence_level,
-        seed=seed,
+    found, *bounds = (
+        compare_pairs(pairs, names=names, confidence_level=confidence_level, seed=seed)
+        for pairs in (
+            pair(baseline, candidate, groups=groups),
+            *bounding_pairs(baseline, candidate, groups=groups),
+        )
     )
+    return _doubted(found, *bounds) if bounds else found
+
+
+def _doubted(found: Comparison, worst: Comparison, best: Comparison) -> Comparison:
+    """A comparison that holds whatever the outputs without a score would have been."""
+    if found.difference is None or found.pvalue is None:
+        return found
+    against = worst if found.difference > 0 else best
+    same_side = (against.difference or 0.0) * found.difference > 0
+    pvalue = max(found.pvalue, against.pvalue or 1.0) if same_side or not found.difference else 1.0
+    evalues = [
+        e for e in (found.evalue, against.evalue, None if same_side else 1.0) if e is not None
+    ]
+    return replace(
+        found,
+        low=_end(min, found.low, worst.low),
+        high=_end(max, found.high, best.high),
+        pvalue=pvalue,
+        state=_state(found.difference, pvalue, 1 - found.confidence_level),
+        evalue=min(evalues) if found.evalue is not None else None,
+        method=f"{found.method}, missing outputs at their worst",
+    )
+
+
+def _end(outer: Callable[[float, float], float], *ends: float | None) -> float | None:
+    """The outer one of two ends of intervals; None, which is no limit, goes furthest."""
+    first, second = ends
+    return None if first is None or second is None else outer(first, second)
 
 
 def compare_pairs(
@@ -309,7 +250,7 @@ def compare_slices(
             members.setdefault(tag, []).append(place)
     found = {
         tag: compare_pairs(
-            _taken(pairs, places), names=names, confidence_level=confidence_level, seed=seed
+            pairs.taken(places), names=names, confidence_level=confidence_level, seed=seed
         )
         for tag, places in sorted(members.items())
     }
@@ -320,35 +261,6 @@ def compare_slices(
         tag: replace(c, pvalue_adjusted=p, state=_state(c.difference, p, 1 - confidence_level))
         for (tag, c), p in zip(found.items(), adjusted.tolist(), strict=True)
     }
-
-
-def _taken(pairs: Pairs, places: list[int]) -> Pairs:
-    return Pairs(
-        case_ids=tuple(pairs.case_ids[i] for i in places),
-        baseline=pairs.baseline[places],
-        candidate=pairs.candidate[places],
-        groups=None if pairs.groups is None else tuple(pairs.groups[i] for i in places),
-        unpaired=(),
-    )
-
-
-def worst_case_difference(baseline: Outcomes, candidate: Outcomes) -> tuple[float, float] | None:
-    """Bounds of the difference when nothing is assumed of unscored and errored outputs.
-
-    Over the cases that both sides have; None where they share none. Candidate's missing outputs all
-    missed and baseline's all passed, and the reverse.
-    """
-    bounds = []
-    for missing in (0.0, 1.0):
-        sides = [
-            dict(zip(side.case_ids, side.fractions(missing_as=as_).tolist(), strict=True))
-            for side, as_ in ((baseline, 1 - missing), (candidate, missing))
-        ]
-        pairs = pair(*sides)
-        if not pairs.case_ids:
-            return None
-        bounds.append(float(pairs.differences.mean()))
-    return bounds[0], bounds[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

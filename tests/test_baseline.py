@@ -185,6 +185,32 @@ class TestComparing:
         assert row["state"] == "open", "two documents of four are no proof"
         assert "sign-flip test" in row["method"]
 
+    def test_both_directions_say_the_same_whatever_the_order_of_the_cases(
+        self, project: SampleProject
+    ) -> None:
+        """What is drawn by chance, intervals and p-values, hangs on the order of the cases."""
+        body = "def test_length(output, score):\n    score(len(output.text))\n"
+        lengths = ((13 * i % 7, (11 * i + i // 3) % 9) for i in range(60))
+        first, second = (
+            {f"c{i}": "x" * (1 + n) for i, n in enumerate(side)}
+            for side in zip(*lengths, strict=True)
+        )
+        project.suite(body, systems={"a": first})
+        project.run()
+        older = project.latest.name
+        project.suite(body, systems={"a": second})
+        rows = (project.evals / "toy.jsonl").read_text().splitlines(keepends=True)
+        project.write("evals/toy.jsonl", "".join(reversed(rows)))
+        project.run()
+        forth, back = (
+            compared(*sides)["comparisons"][0] for sides in ((older, "latest"), ("latest", older))
+        )
+        assert "BCa" in forth["method"]
+        assert (back["gained"], back["lost"]) == (forth["lost"], forth["gained"])
+        assert back["pvalue"] == forth["pvalue"]
+        for end, other in (("difference", "difference"), ("low", "high"), ("high", "low")):
+            assert back[end] == pytest.approx(-forth[other])
+
     def test_tags_that_stand_out_are_shown(self, project: SampleProject, answers) -> None:
         project.suite(BODY, systems={"a": answers(*range(20), cases=60), "b": answers(cases=60)})
         rows = [json.loads(line) for line in (project.evals / "toy.jsonl").read_text().splitlines()]
@@ -195,6 +221,42 @@ class TestComparing:
         text = call("compare", "a", "b").stdout
         assert "toy · right: a -> b, hard: +100.0 points on 20 cases" in text
         assert "b, easy" not in text
+
+    def test_answers_of_cases_that_are_left_out_are_not_counted(self, ran: SampleProject) -> None:
+        first = ran.latest.name
+        edit(ran, "toy.jsonl", '"question c3"', '"another"')
+        ran.run()
+        (other,) = compared(first, "latest")["other_answers"]
+        assert (other["outputs"], other["differ"]) == (9, 0)
+        assert "0 of 9 answers" in call("compare", first, "latest").stdout
+
+    def test_one_case_is_no_cases(self, ran: SampleProject) -> None:
+        ran.run("--case", "c1")
+        narrowed = max(p.name for p in (ran.folder / "reports").glob("2*"))
+        text = call("compare", ran.latest.name, narrowed).stdout
+        assert " on 1 case, p = " in text
+        assert "1 cases" not in text
+
+    @pytest.mark.parametrize(
+        ("names", "run", "said"),
+        [
+            (("latest", "latest"), "latest", "neither 'latest' nor 'latest' is a system of run"),
+            (("latest", "latest"), "nonsense", "there is no run 'nonsense'"),
+            (("a", "a"), "nonsense", "there is no run 'nonsense'"),
+            (("latest:a", "latest:a"), "latest", "nor 'latest:a' is a system of run latest"),
+        ],
+    )
+    def test_a_run_that_would_be_ignored_is_refused(self, ran, names, run, said) -> None:
+        result = call("compare", *names, "--run", run)
+        assert result.exit_code != 0
+        assert said in told(result)
+
+    def test_systems_are_those_of_the_run_that_is_named(self, ran: SampleProject) -> None:
+        first = ran.latest.name
+        ran.suite(BODY + OTHER, systems={"b": {"c1": "yes"}})
+        ran.run()
+        assert compared("a", "a", "--run", first)["comparisons"]
+        assert "'a' is no system" in told(call("compare", "a", "a"))
 
     def test_without_a_blessed_run_there_is_nothing_to_compare_with(
         self, ran: SampleProject

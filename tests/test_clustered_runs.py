@@ -58,6 +58,13 @@ def compared_at_the_command_line(project: SampleProject, a: str, b: str) -> dict
     return next(row for row in rows if row["metric"] == "right" and row["candidate"].endswith(b))
 
 
+def compared_of_a(project: SampleProject, a: str, b: str) -> dict[str, Any]:
+    """The row of the system `a`, whose name stands with its run or alone."""
+    found = json.loads(project.rung("compare", a, b, "--json").stdout.str())
+    rows = [row for row in found["comparisons"] if row["metric"] == "right"]
+    return next(row for row in rows if row["candidate"].rpartition(":")[2] == "a")
+
+
 def numbers(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[k] for k in ("gained", "lost", "difference", "low", "high", "pvalue"))
 
@@ -70,6 +77,65 @@ def test_two_systems_have_one_p_value_in_the_run_and_at_the_command_line(runs) -
         numbers(stored)
     )
     assert stored["method"].startswith("sign-flip test")
+
+
+def mirrored(row: dict[str, Any]) -> dict[str, Any]:
+    """The same comparison from the other side."""
+    signed = {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    return row | signed | {"gained": row["lost"], "lost": row["gained"]}
+
+
+@pytest.mark.parametrize("blessed", ["first", "latest"])
+def test_the_blessed_run_is_compared_by_document_on_either_side(runs, blessed) -> None:
+    """It keeps no cases: those of the other run say what belongs together."""
+    project, first, latest = runs
+    name, other = {"first": (first, latest), "latest": (latest, first)}[blessed]
+    assert project.rung("bless", name.name).ret == 0
+    forth = compared_of_a(project, "baseline", other.name)
+    back = compared_of_a(project, other.name, "baseline")
+    # Of two runs `a` is compared and `b`, of two systems `a` alone: corrected over fewer.
+    alone = compared_of_a(project, f"{other.name}:a", "baseline:a")
+    assert forth["pvalue"] == 0.5
+    assert forth["method"].startswith("sign-flip test")
+    for row in (mirrored(back), mirrored(alone)):
+        assert numbers(row) == pytest.approx(numbers(forth))
+        assert row["mde"] == pytest.approx(forth["mde"])
+
+
+def test_tags_are_those_of_the_side_that_keeps_them(runs) -> None:
+    project, first, latest = runs
+    assert project.rung("bless", first.name).ret == 0
+    for sides in (("baseline", latest.name), (latest.name, "baseline")):
+        found = json.loads(project.rung("compare", *sides, "--json").stdout.str())
+        assert {row["tag"] for row in found["slices"]} == {"even", "odd"}
+        assert found["groups_unknown"] == []
+
+
+def test_without_cases_on_either_side_independence_is_said(runs) -> None:
+    project, _, latest = runs
+    assert project.rung("bless", latest.name).ret == 0
+    result = project.rung("compare", "baseline:a", "baseline:b")
+    result.stdout.fnmatch_lines(["toy: neither side keeps its cases*treated as independent"])
+    found = json.loads(project.rung("compare", "baseline", "baseline", "--json").stdout.str())
+    assert found["groups_unknown"] == ["toy"]
+
+
+def test_damaged_cases_are_told_and_no_groups_made_up(runs) -> None:
+    project, first, latest = runs
+    (latest / "cases.parquet").write_bytes(b"junk")
+    result = project.rung("compare", first.name, latest.name)
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["*cases.parquet*damaged*"])
+
+
+def test_gates_are_replayed_by_document(runs) -> None:
+    project, _, latest = runs
+    found = json.loads(project.rung("audit-gates", "--builds", "20", "--json").stdout.str())
+    (gate,) = found["gates"].values()
+    assert (gate["groups"], gate["graded"], gate["system"]) == (DOCUMENTS, False, "a")
+    assert project.rung("bless", latest.name).ret == 0
+    result = project.rung("audit-gates", "baseline", "--builds", "20")
+    result.stdout.fnmatch_lines(["*toy: this run does not keep its cases*"])
 
 
 def test_two_runs_are_compared_by_document_on_the_page_too(runs) -> None:

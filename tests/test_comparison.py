@@ -19,9 +19,8 @@ from harness.comparison import (
     compare,
     compare_all,
     compare_slices,
-    pair,
-    worst_case_difference,
 )
+from harness.pairs import pair, worst_case_difference
 from harness.statistics import Outcomes
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -206,6 +205,60 @@ def test_a_system_that_lacks_half_its_outputs_is_bounded():
     assert worst_case_difference(before, after) == pytest.approx((-0.3, 0.2))
     other = Outcomes.from_counts(["elsewhere"], [1])
     assert worst_case_difference(before, other) is None
+
+
+def scored(states):
+    """Outcomes of one epoch: 1 passed, 0 missed, None errored."""
+    made = [np.array([state is want for state in states], dtype=int) for want in (1, 0, None)]
+    zero = np.zeros(len(states), dtype=int)
+    return Outcomes(
+        case_ids=tuple(f"c{i}" for i in range(len(states))),
+        passed=made[0],
+        missed=made[1],
+        errored=made[2],
+        unscored=zero,
+        not_run=zero,
+    )
+
+
+def test_outputs_that_got_lost_prove_no_difference():
+    before = scored([1] * 70 + [0] * 30)
+    after = scored([1] * 65 + [None] * 35)
+    found = compare(before, after, names=NAMES)
+    assert (found.unpaired, found.state) == (35, "open")
+    assert found.low < -0.04 < found.difference
+    assert found.method.endswith("missing outputs at their worst")
+    (adjusted,) = adjust([found])
+    assert adjusted.state == "open"
+
+
+def test_a_difference_that_the_lost_outputs_cannot_undo_is_proven():
+    before = scored([1] * 40 + [0] * 160)
+    after = scored([None] * 5 + [1] * 95 + [0] * 100)
+    found = compare(before, after, names=NAMES)
+    assert found.state == "above"
+    assert found.pvalue > compare(before, scored([1] * 100 + [0] * 100), names=NAMES).pvalue
+
+
+STATES = st.lists(
+    st.tuples(*[st.sampled_from([1, 1, 0, None])] * 2, st.booleans(), st.booleans()), min_size=1
+)
+
+
+@given(rows=STATES)
+def test_what_is_proven_holds_whatever_the_lost_outputs_would_have_been(rows):
+    before, after, fill_before, fill_after = zip(*rows, strict=True)
+    found = compare(scored(before), scored(after), names=NAMES)
+    filled = [
+        scored([int(as_) if state is None else state for state, as_ in zip(*side, strict=True)])
+        for side in ((before, fill_before), (after, fill_after))
+    ]
+    known = compare(*filled, names=NAMES)
+    assert found.low is None or found.low <= known.difference + 1e-9
+    assert found.high is None or found.high >= known.difference - 1e-9
+    if found.state != "open":
+        assert found.state == known.state
+        assert known.pvalue <= found.pvalue + 1e-12
 
 
 def test_what_changed_stands_side_by_side():

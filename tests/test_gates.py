@@ -12,6 +12,7 @@ from harness.gates import (
     Gated,
     Measured,
     Rule,
+    Stored,
     Subject,
     calibrate,
     comparability,
@@ -443,9 +444,15 @@ class TestCalibration:
     def gated(self, **more):
         rates = np.random.default_rng(5).choice([0, 0.5, 0.9, 1], 200, p=[0.1, 0.1, 0.2, 0.6])
         passed = np.random.default_rng(6).binomial(5, rates)
-        ids = [f"c{i}" for i in range(200)]
-        data = Outcomes.from_counts(ids, passed, 5)
-        return Gated(subject=SUBJECT, outcomes=data, **more)
+        scores = [
+            Score(
+                case_id=f"c{i}", epoch=epoch, metric="policy",
+                state="passed" if epoch < held else "missed", value=float(epoch < held),
+            )
+            for i, held in enumerate(passed)
+            for epoch in range(5)
+        ]  # fmt: skip
+        return Gated(subject=SUBJECT, stored=Stored.from_scores(scores), **more)
 
     def test_an_honest_gate_keeps_quiet_and_catches_a_drop(self):
         found = calibrate(

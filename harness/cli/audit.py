@@ -1,22 +1,34 @@
-"""`rung audit-gates`: replay a stored run's outcomes to see what its gates would have said."""
+"""`rung audit-gates`: replay a stored run's scores to see what its gates would have said."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from harness.cli.sides import CaseRows, groups_in, is_graded, read_cases
 from harness.cli.workspace import Workspace
 from harness.config import load_project
 from harness.errors import ConfigError
-from harness.gates import Calibration, Rule, Subject, calibrate
-from harness.gates.calibration import Gated
-from harness.statistics.outcomes import Outcomes
-from harness.store import read_document, read_scores
+from harness.gates import Calibration, Gated, Rule, Stored, Subject, calibrate, gate_names
+from harness.report.wording import percent, span
+from harness.store import Document, ScoreTable, read_document, read_scores
 from harness.types import Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """The gates of a run by name, and the rates of their replays."""
+
+    gated: Mapping[str, Gated]
+    red: frozenset[str]  # failed in the run itself
+    groups_unknown: tuple[str, ...]  # suites of which the run keeps no cases
+    found: Calibration
 
 
 @click.command(short_help="False alarms and detection of your gates.")
@@ -33,49 +45,80 @@ def audit_gates(run: str, builds: int, seed: int, as_json: bool) -> None:
     """
     workspace = Workspace()
     folder = workspace.store.find(run)
-    document = read_document(folder)
-    gated = _gated(document, read_scores(folder))
-    if not gated:
-        raise ConfigError("this run has no gates", hint="Mark a metric: @pytest.mark.gate(...)")
     decision = load_project(workspace.file).decision
     rule = Rule(alpha=decision.alpha, margin=decision.tolerated_loss, cap=decision.max_cases)
-    found = calibrate(gated, rng=np.random.default_rng(seed), builds=builds, rule=rule)
+    audit = _audit(folder, builds=builds, seed=seed, rule=rule)
     if as_json:
-        click.echo(json.dumps(_document(found), indent=1))
+        click.echo(json.dumps(_document(audit), indent=1))
     else:
-        red = {f"{g['suite']}/{g['metric']}" for g in document["gates"] if g["state"] == "failed"}
-        _show(found, red)
+        _show(audit)
 
 
-def _gated(document: dict[str, Any], scores: Any) -> list[Gated]:
-    floors: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for gate in document["gates"]:
-        key = (gate["suite"], gate["metric"], gate["system"])
-        marks = floors.setdefault(key, {})
-        if gate["kind"] == "at_least":
-            marks["at_least"] = gate["margin"]
-        else:
-            marks[gate["kind"]] = True
-    recorded = {s["name"] for s in document["systems"] if s["kind"] == "recorded"}
-    return [
-        Gated(
-            subject=Subject(suite=suite, metric=metric, system=system),
-            outcomes=Outcomes.from_scores(scores[suite, metric, system]),
-            repeatable=system not in recorded,
-            **marks,
+def _audit(folder: Path, *, builds: int, seed: int, rule: Rule) -> Audit:
+    document, cases = read_document(folder), read_cases(folder)
+    gated = list(_gated(document, read_scores(folder), cases))
+    if not gated:
+        raise ConfigError(
+            "this run judged no gates",
+            hint="Mark a metric, @pytest.mark.gate(...), and run all of its cases.",
         )
-        for (suite, metric, system), marks in floors.items()
-        if (suite, metric, system) in scores
-    ]
+    names = gate_names([gate.subject for gate in gated])
+    red = {_subject(row) for row in document["gates"] if row["state"] == "failed"}
+    suites = dict.fromkeys(gate.subject.suite for gate in gated)
+    return Audit(
+        gated=dict(zip(names, gated, strict=True)),
+        red=frozenset(n for n, gate in zip(names, gated, strict=True) if gate.subject in red),
+        groups_unknown=tuple(suite for suite in suites if suite not in cases),
+        found=calibrate(gated, rng=np.random.default_rng(seed), builds=builds, rule=rule),
+    )
 
 
-def _show(found: Calibration, red: set[str]) -> None:
+def _subject(row: Mapping[str, Any]) -> Subject:
+    return Subject(suite=row["suite"], metric=row["metric"], system=row["system"])
+
+
+def _gated(
+    document: Document, scores: ScoreTable, cases: Mapping[str, CaseRows]
+) -> Iterator[Gated]:
+    """Yield what is gated; a floor that was not judged is not written down, so it is left out."""
+    floors: dict[Subject, dict[str, Any]] = {}
+    for row in document["gates"]:
+        if row["kind"] != "at_least" or row["margin"] is not None:
+            marks = floors.setdefault(_subject(row), {})
+            marks[row["kind"]] = row["margin"] if row["kind"] == "at_least" else True
+    alike = {s["name"] for s in document["systems"] if s["kind"] in ("recorded", "classical")}
+    groups = {suite: groups_in(document, suite, rows) for suite, rows in cases.items()}
+    for subject, marks in floors.items():
+        stored = scores.get((subject.suite, subject.metric, subject.system))
+        if stored is not None:
+            yield Gated(
+                subject=subject,
+                stored=Stored.from_scores(
+                    stored,
+                    groups=groups.get(subject.suite),
+                    graded=is_graded(document, subject.suite, subject.metric),
+                ),
+                repeatable=subject.system not in alike,
+                **marks,
+            )
+
+
+def _show(audit: Audit) -> None:
+    found = audit.found
     click.echo(f"{found.builds} unchanged builds: any gate red in {_rate(found.false_alarms)}")
     for name, alarms in found.by_gate.items():
-        already = "; it was red in that run too" if name in red and alarms.value else ""
+        already = "; it was red in that run too" if name in audit.red and alarms.value else ""
         click.echo(f"  {name}: red in {_rate(alarms)}{already}")
+        graded = audit.gated[name].stored.graded
         for drop, caught in found.detections[name].items():
-            click.echo(f"    a drop of {100 * drop:.0f} points: caught in {_rate(caught)}")
+            lost = f"a mean lower by {drop:g}" if graded else f"a drop of {100 * drop:.0f} points"
+            click.echo(f"    {lost}: {_caught(caught)}")
+    for suite in audit.groups_unknown:
+        click.secho(
+            f"  {suite}: this run does not keep its cases, so no groups are known:"
+            " every case was treated as independent",
+            fg="yellow",
+        )
     if found.epochs < 2:
         click.secho(
             "  one epoch is stored, so the replay has no noise to show:"
@@ -84,17 +127,28 @@ def _show(found: Calibration, red: set[str]) -> None:
         )
 
 
+def _caught(estimate: Estimate) -> str:
+    if not estimate.n:
+        return "not planted, there is not so much to lose"
+    return f"caught in {_rate(estimate)}"
+
+
 def _rate(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "no builds"
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})"
+    return f"{percent(estimate.value)} % ({span(estimate.low, estimate.high)})"
 
 
-def _document(found: Calibration) -> dict[str, Any]:
+def _document(audit: Audit) -> dict[str, Any]:
+    found = audit.found
     return {
         "builds": found.builds,
         "epochs": found.epochs,
         "false_alarms": asdict(found.false_alarms),
+        "gates": {
+            name: asdict(gate.subject)
+            | {"graded": gate.stored.graded, "groups": gate.stored.groups}
+            for name, gate in audit.gated.items()
+        },
+        "groups_unknown": audit.groups_unknown,
         "by_gate": {name: asdict(rate) for name, rate in found.by_gate.items()},
         "detections": {
             name: {str(drop): asdict(rate) for drop, rate in drops.items()}

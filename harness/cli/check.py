@@ -19,6 +19,7 @@ from harness.cases import case_hash
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError, nearest
 from harness.evidence_files import check_evidence_files
+from harness.gates.rule import counted
 from harness.run import Suite
 from harness.types import NOT_MEASURED, Case, Output, SystemSpec
 from systems.fingerprint import fingerprint
@@ -167,7 +168,7 @@ def _quoted(prompt: Any) -> str:
 
 def _show_total(checks: Sequence[Check], suites: Sequence[Suite]) -> None:
     cases = sum(len(suite.cases) for suite in suites)
-    click.secho(f"{len(suites)} suites, {cases:,} cases", bold=True)
+    click.secho(f"{counted(len(suites), 'suite')}, {counted(cases, 'case')}", bold=True)
     for item in checks:
         usage = item.output.usage
         tokens = (
@@ -176,7 +177,7 @@ def _show_total(checks: Sequence[Check], suites: Sequence[Suite]) -> None:
             else ""
         )
         click.echo(
-            f"  {item.system}: {item.calls - item.cached:,} calls to make"
+            f"  {item.system}: {counted(item.calls - item.cached, 'call')} to make"
             f" ({item.cached:,} of {item.calls:,} are cached){tokens}"
         )
 

@@ -6,79 +6,28 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cli.other_answers import OtherAnswers, other_answers
+from harness.cli.sides import Sides, is_graded, read_sides
 from harness.cli.workspace import Workspace
 from harness.comparison import (
     Change,
     Names,
-    Pairs,
     adjust,
     changed_parts,
-    compare_pairs,
     compare_slices,
-    pair,
-    worst_case_difference,
 )
-from harness.errors import ConfigError, StoreError, nearest
-from harness.gates import Comparability, comparability
-from harness.measured import measured_in, stored_groups
-from harness.statistics.outcomes import Outcomes
-from harness.store import (
-    BASELINE,
-    LATEST,
-    Document,
-    RunStore,
-    ScoreTable,
-    read_document,
-    read_scores,
-    read_table,
-)
+from harness.comparison import compare as compare_outcomes
+from harness.errors import ConfigError
+from harness.gates.rule import counted
+from harness.pairs import Pairs, pair, worst_case_difference
 from harness.types import Comparison
 
 FLIPS_SHOWN = 10
 WORDS = ("not the same in both", "in the second run only", "in the first run only")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One side of a comparison: a system of a run; without a system, all of them."""
-
-    run: str
-    system: str | None
-    document: Document
-    scores: ScoreTable
-    folder: Path
-
-    def parts(self, system: str) -> Mapping[str, str]:
-        """Return the hashed parts of a system."""
-        rows = [s for s in self.document["systems"] if s["name"] == system]
-        return dict(rows[0]["parts"]) if rows else {}
-
-    @cached_property
-    def cases(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
-        """Return the rows of the run's cases by suite and id; the blessed run keeps none."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        try:
-            rows = read_table(self.folder, "cases")
-        except StoreError:
-            return {}
-        for row in rows:
-            found.setdefault(row["suite"], {})[row["case"]] = row
-        return found
-
-    def groups(self, suite: str) -> dict[str, str] | None:
-        """Return the cluster of each case; None where every case stands alone, or none is known."""
-        info: Mapping[str, Any] = next(
-            (s for s in self.document["suites"] if s["name"] == suite), {}
-        )
-        cases = self.cases.get(suite, {})
-        return stored_groups(info, {case: row["metadata"] for case, row in cases.items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +44,9 @@ class Row:
 @click.command(short_help="Two runs or two systems.")
 @click.argument("a")
 @click.argument("b")
-@click.option("--run", "run_name", default="latest", help="The run whose systems are compared.")
+@click.option("--run", "run_name", help="The run whose systems are compared (default: latest).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
+def compare(a: str, b: str, run_name: str | None, as_json: bool) -> None:
     """Compare B with A: two runs, or two systems of one run.
 
     Flips come first, then the difference, how many answers are another text, the tags that
@@ -109,93 +58,44 @@ def compare(a: str, b: str, run_name: str, as_json: bool) -> None:
     rung compare zero-shot few-shot
     rung compare baseline:few-shot latest:rag
     """
-    store = Workspace().store
-    first, second = _side(store, a, run_name), _side(store, b, run_name)
-    overlap = _overlap(first, second)
-    rows = list(_rows(first, second, overlap))
+    sides = read_sides(Workspace().store, a, b, run_name)
+    rows = list(_rows(sides))
     if not rows:
         raise ConfigError(f"'{a}' and '{b}' have no suite, metric and case in common")
     rows = [
         replace(row, comparison=found)
         for row, found in zip(rows, adjust([row.comparison for row in rows]), strict=True)
     ]
-    changes = _changes(first, second)
-    differences = {name: found.in_words(*WORDS) for name, found in overlap.items()}
-    slices = list(_slices(second, rows))
-    others = list(
-        other_answers(first.folder, second.folder, dict(_pairs_of_systems(first, second)))
-    )
+    compared = list(dict.fromkeys(row.comparison.suite for row in rows))
+    unknown = [suite for suite in compared if not sides.cases[suite]]
+    changes = _changes(sides)
+    differences = {name: found.in_words(*WORDS) for name, found in sides.overlap.items()}
+    slices, others = list(_slices(sides, rows)), list(_others(sides, compared))
     if as_json:
         found = _document(rows, slices, changes, differences)
         found["other_answers"] = [asdict(other) for other in others]
+        found["groups_unknown"] = unknown
         click.echo(json.dumps(found, indent=1))
         return
-    if first.run != second.run:
-        click.echo(f"{first.run} -> {second.run}")
+    if sides.first.run != sides.second.run:
+        click.echo(f"{sides.first.run} -> {sides.second.run}")
     for row in rows:
         _show(row)
+    _show_unknown(unknown)
     _show_others(others)
     _show_slices(slices)
     _show_left_out(differences)
     _show_changes(changes)
 
 
-def _side(store: RunStore, text: str, run_name: str) -> Side:
-    """Read `RUN`, `SYSTEM` (of --run) or `RUN:SYSTEM`."""
-    run, _, system = text.rpartition(":")
-    if not run:
-        document = read_document(store.find(run_name)) if _is_run(store, run_name) else None
-        names = [s["name"] for s in document["systems"]] if document else []
-        run, system = (run_name, text) if text in names else (text, "")
-        if not _is_run(store, run):
-            if run == BASELINE:
-                raise StoreError("no run is blessed yet", hint="Bless one: rung bless latest")
-            known = [*names, *store.run_ids()[-5:], LATEST]
-            raise ConfigError(f"'{text}' is no system and no run. {nearest(text, known)}")
-    folder = store.find(run)
-    document = read_document(folder)
-    names = [s["name"] for s in document["systems"]]
-    if system and system not in names:
-        raise ConfigError(f"run {run} has no system '{system}'. {nearest(system, names)}")
-    return Side(
-        run=document["run_id"],
-        system=system or None,
-        document=document,
-        scores=read_scores(folder),
-        folder=folder,
-    )
-
-
-def _is_run(store: RunStore, name: str) -> bool:
-    try:
-        store.find(name)
-    except StoreError:
-        return False
-    return True
-
-
-def _pairs_of_systems(first: Side, second: Side) -> Iterator[tuple[str, str]]:
-    if first.system or second.system:
-        if not (first.system and second.system):
-            raise ConfigError("compare two runs or two systems, not a run with a system")
-        yield first.system, second.system
-        return
-    names = {s["name"] for s in second.document["systems"]}
-    yield from ((s["name"], s["name"]) for s in first.document["systems"] if s["name"] in names)
-
-
-def _overlap(first: Side, second: Side) -> dict[str, Comparability]:
-    """Return what both runs measured of each suite that both have."""
-    before, after = (measured_in(side.folder, side.document) for side in (first, second))
-    return {name: comparability(before[name], after[name]) for name in before if name in after}
-
-
-def _rows(first: Side, second: Side, overlap: Mapping[str, Comparability]) -> Iterator[Row]:
-    for before, after in _pairs_of_systems(first, second):
+def _rows(sides: Sides) -> Iterator[Row]:
+    first, second = sides.first, sides.second
+    for before, after in sides.systems():
         for suite, metric, system in first.scores:
-            other = second.scores.get((suite, metric, after))
-            same = overlap.get(suite)
-            if system != before or not other or same is None or metric not in same.metrics:
+            same = sides.overlap.get(suite)
+            if system != before or (suite, metric, after) not in second.scores:
+                continue
+            if same is None or metric not in same.metrics:
                 continue
             names = Names(
                 suite=suite,
@@ -203,41 +103,37 @@ def _rows(first: Side, second: Side, overlap: Mapping[str, Comparability]) -> It
                 baseline=f"{first.run}:{before}" if before == after else before,
                 candidate=f"{second.run}:{after}" if before == after else after,
             )
-            graded = any(
-                e["kind"] == "mean"
-                for e in second.document["estimates"]
-                if (e["suite"], e["metric"]) == (suite, metric)
-            )
-            kept = set(same.cases)
-            was, now = (
-                Outcomes.from_scores((s for s in scores if s.case_id in kept), graded=graded)
-                for scores in (first.scores[suite, metric, before], other)
-            )
-            yield _row(names, was, now, groups=second.groups(suite))
+            yield _row(sides, names, (before, after))
 
 
-def _row(
-    names: Names,
-    before: Outcomes,
-    after: Outcomes,
-    *,
-    groups: Mapping[str, str] | None,
-) -> Row:
-    pairs = pair(before, after, groups=groups)
+def _row(sides: Sides, names: Names, systems: tuple[str, str]) -> Row:
+    graded = is_graded(sides.second.document, names.suite, names.metric)
+    before, after = sides.outcomes(names.suite, names.metric, systems, graded=graded)
+    groups = sides.groups[names.suite]
     missing = int(before.missing.sum() + after.missing.sum())
     return Row(
-        comparison=compare_pairs(pairs, names=names),
-        pairs=pairs,
-        graded=after.values is not None,
+        comparison=compare_outcomes(before, after, names=names, groups=groups),
+        pairs=pair(before, after, groups=groups),
+        graded=graded,
         missing=missing,
-        bounds=worst_case_difference(before, after) if missing else None,
+        # A graded score may be anything: it has no bounds.
+        bounds=worst_case_difference(before, after) if missing and not graded else None,
     )
 
 
-def _changes(first: Side, second: Side) -> dict[str, tuple[Change, ...]]:
+def _others(sides: Sides, suites: list[str]) -> Iterator[OtherAnswers]:
+    return other_answers(
+        sides.first.folder,
+        sides.second.folder,
+        systems=dict(sides.systems()),
+        cases={suite: sides.overlap[suite].cases for suite in suites},
+    )
+
+
+def _changes(sides: Sides) -> dict[str, tuple[Change, ...]]:
     found = {}
-    for before, after in _pairs_of_systems(first, second):
-        changes = changed_parts(first.parts(before), second.parts(after))
+    for before, after in sides.systems():
+        changes = changed_parts(sides.first.parts(before), sides.second.parts(after))
         if changes:
             found[before if before == after else f"{before} -> {after}"] = changes
     return found
@@ -262,12 +158,18 @@ def _show(row: Row) -> None:
             limits = f" ({_amount(row, found.low)} to {_amount(row, found.high)}; {found.method})"
         click.echo(
             f"  difference {_amount(row, found.difference, unit=True)}{limits}"
-            f" on {len(row.pairs.case_ids):,} cases{_chance(found)}"
+            f" on {counted(len(row.pairs.case_ids), 'case')}{_chance(found)}"
         )
         click.echo(f"  {_finding(row)}")
-    if row.bounds is not None:
-        low, high = (_amount(row, bound, unit=True) for bound in row.bounds)
-        click.echo(f"  {row.missing:,} outputs unscored or errored: at worst {low}, at best {high}")
+    if row.missing:
+        click.echo(f"  {counted(row.missing, 'output')} unscored or errored{_at_the_ends(row)}")
+
+
+def _at_the_ends(row: Row) -> str:
+    if row.bounds is None:
+        return ""
+    low, high = (_amount(row, bound, unit=True) for bound in row.bounds)
+    return f": at worst {low}, at best {high}"
 
 
 def _title(found: Comparison) -> str:
@@ -301,14 +203,22 @@ def _chance(found: Comparison) -> str:
     return f", p = {found.pvalue:.3g}, corrected {found.pvalue_adjusted:.3g}"
 
 
-def _slices(second: Side, rows: list[Row]) -> Iterator[tuple[str, Row]]:
+def _slices(sides: Sides, rows: list[Row]) -> Iterator[tuple[str, Row]]:
     """Compare within each tag, by Benjamini-Hochberg."""
     for row in rows:
-        cases = second.cases.get(row.comparison.suite, {})
-        tags = {case: json.loads(found["tags"] or "[]") for case, found in cases.items()}
+        tags = sides.tags[row.comparison.suite]
         names = Names(**{f.name: getattr(row.comparison, f.name) for f in fields(Names)})
         for tag, found in compare_slices(row.pairs, tags, names=names).items():
             yield tag, replace(row, comparison=found)
+
+
+def _show_unknown(suites: list[str]) -> None:
+    for suite in suites:
+        click.secho(
+            f"{suite}: neither side keeps its cases, so no groups are known:"
+            " every case was treated as independent",
+            fg="yellow",
+        )
 
 
 def _show_others(others: list[OtherAnswers]) -> None:
@@ -326,7 +236,7 @@ def _show_slices(slices: list[tuple[str, Row]]) -> None:
         n = found.gained + found.lost + found.tied
         click.echo(
             f"  {_title(found)}, {tag}:"
-            f" {_amount(row, found.difference or 0.0, unit=True)} on {n:,} cases"
+            f" {_amount(row, found.difference or 0.0, unit=True)} on {counted(n, 'case')}"
         )
     if not standing:
         click.echo(f"  no difference found in any of {len(slices):,}")

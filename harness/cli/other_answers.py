@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,10 +29,23 @@ class OtherAnswers:
         return f"{self.differ:,} of {self.outputs:,} answers ({share:.1f} %)"
 
 
-def other_answers(before: Path, after: Path, systems: Mapping[str, str]) -> Iterator[OtherAnswers]:
-    """Compare two runs' outputs; `systems` names for each system of the first its counterpart.
+def other_answers(
+    before: Path,
+    after: Path,
+    *,
+    systems: Mapping[str, str],
+    cases: Mapping[str, Collection[str]],
+) -> Iterator[OtherAnswers]:
+    """Compare two runs' outputs on the cases that are the same question in both.
 
     Nothing is yielded where a run keeps no outputs, as the blessed one.
+
+    Parameters
+    ----------
+    systems
+        For each system of the first run its counterpart in the second.
+    cases
+        Ids of those cases by suite.
     """
     first, second = _texts(before), _texts(after)
     if first is None or second is None:
@@ -42,13 +54,14 @@ def other_answers(before: Path, after: Path, systems: Mapping[str, str]) -> Iter
         ours = first.filter(pc.field("system") == system).drop_columns("system")
         theirs = second.filter(pc.field("system") == other).drop_columns("system")
         both = ours.join(theirs, KEYS[:1] + KEYS[2:], join_type="inner", right_suffix=" after")
-        differ = np.asarray(pc.not_equal(both["text"], both["text after"]))
-        suites = np.asarray(both["suite"])
-        for suite in sorted(set(suites.tolist())):
-            within = differ[suites == suite]
-            yield OtherAnswers(
-                suite=suite, system=other, outputs=len(within), differ=int(within.sum())
-            )
+        for suite, ids in sorted(cases.items()):
+            of_suite = pc.field("suite") == suite
+            within = both.filter(of_suite & pc.field("case").isin(list(ids)))
+            if within.num_rows:
+                differ = pc.sum(pc.not_equal(within["text"], within["text after"])).as_py()
+                yield OtherAnswers(
+                    suite=suite, system=other, outputs=within.num_rows, differ=differ
+                )
 
 
 def _texts(folder: Path) -> pa.Table | None:

@@ -8,7 +8,7 @@
     through_judge(result, outcomes, trust, rule=): what a judge's own errors do to a result
     watched(at_least=, ...), look(candidate, baseline): what `--until-decided` stops on
     comparability(stored, current): what differs between a baseline and a run
-    calibrate(gated, rng=): false-alarm and detection rates of these gates on stored outcomes
+    calibrate(gated, rng=): false-alarm and detection rates of these gates on stored scores
 
 States, the same for all three:
 
@@ -22,10 +22,11 @@ States, the same for all three:
 """
 
 from harness.gates.baseline import Comparability, Measured, comparability
-from harness.gates.calibration import Calibration, Gated, calibrate
+from harness.gates.calibration import Calibration, Gated, calibrate, gate_names
 from harness.gates.floors import judge_at_least, judge_critical
 from harness.gates.judged import Trust, through_judge
 from harness.gates.regression import Screen, judge_no_worse_than, screen
+from harness.gates.replay import Stored
 from harness.gates.rule import Rule, Subject
 from harness.gates.sequential import look, watched
 from harness.gates.together import Together, compare_together, conjunction
@@ -37,6 +38,7 @@ __all__ = [
     "Measured",
     "Rule",
     "Screen",
+    "Stored",
     "Subject",
     "Together",
     "Trust",
@@ -44,6 +46,7 @@ __all__ = [
     "comparability",
     "compare_together",
     "conjunction",
+    "gate_names",
     "judge_at_least",
     "judge_critical",
     "judge_no_worse_than",

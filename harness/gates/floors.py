@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -184,6 +184,8 @@ def _further(
 ) -> FurtherCases | None:
     if rng is None or outcomes.values is not None or evidence.n == 0:
         return None
+    if evidence.n >= rule.cap:
+        return FurtherCases.none_left(evidence.n)
     # Effective counts stand in for clusters and epochs; the answer is turned back into cases.
     effective = max(1, round(evidence.n_effective))
     worth = evidence.n / effective
@@ -193,10 +195,10 @@ def _further(
         floor,
         rng=rng,
         alpha=rule.alpha / rule.family,
-        cap=max(1, round(rule.cap / worth)),
+        cap=max(effective + 1, round(rule.cap / worth)),
     )
     median = None if found.median is None else math.ceil(found.median * worth)
-    return FurtherCases(median=median, open_at_cap=found.open_at_cap, cap=rule.cap)
+    return replace(found, median=median, cap=rule.cap, n=evidence.n)
 
 
 def _shown(outcomes: Outcomes, value: float) -> str:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.comparison import Pairs, pair
 from harness.gates.rule import Rule, Subject, chance, counted, not_judged, points, prospects, result
+from harness.pairs import Pairs, pair
 from harness.statistics.evalues import bounded, mean_evalue, pair_evalue
 from harness.statistics.graded import mean, mean_pvalue, sign_flip_pvalue, standard_error
 from harness.statistics.outcomes import Outcomes
@@ -229,18 +229,20 @@ def _judged(
 
 def _further(pairs: Pairs, rule: Rule, rng: np.random.Generator) -> FurtherCases:
     """How many cases more would prove a loss, or exclude one of the margin."""
-    settled = (0.0, -rule.margin)
+    settled, n = (0.0, -rule.margin), len(pairs.case_ids)
+    if n >= rule.cap:
+        return FurtherCases.none_left(n)
     if pairs.binary and pairs.groups is None:
         return further_cases_for_pairs(
             pairs.counts, settled, rng=rng, alpha=rule.alpha, cap=rule.cap
         )
     units = cluster_means(pairs.differences, pairs.groups)
-    worth = len(pairs.differences) / len(units)
+    worth = n / len(units)
     found = further_cases_for_mean(
-        units, settled, rng=rng, alpha=rule.alpha, cap=max(1, round(rule.cap / worth))
+        units, settled, rng=rng, alpha=rule.alpha, cap=max(len(units) + 1, round(rule.cap / worth))
     )
     median = None if found.median is None else math.ceil(found.median * worth)
-    return FurtherCases(median=median, open_at_cap=found.open_at_cap, cap=rule.cap)
+    return replace(found, median=median, cap=rule.cap, n=n)
 
 
 def _held(pairs: Pairs, rule: Rule) -> bool:

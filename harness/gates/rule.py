@@ -98,6 +98,8 @@ def prospects(further: FurtherCases | None, mde: float | None, *, graded: bool =
         seen = f"; {f'{mde:.2g}' if graded else points(mde)} is the least these cases can show"
     if further is None:
         return seen
+    if further.exhausted:
+        return f"; these cases do not settle it{seen}"
     if further.median is None:
         return f"; {further.cap:,} cases would most likely not settle it{seen}"
     return f"; about {counted(further.median, 'further case')} would settle it{seen}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.comparison import Pairs, pair
 from harness.gates.rule import Rule
+from harness.pairs import Pairs, pair
 from harness.statistics.outcomes import Outcomes
 from harness.statistics.rates import FloatArray, cluster_means
 from harness.statistics.sequences import Look, PairSequence, RateSequence, Sequence
