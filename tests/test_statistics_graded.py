@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, permutation_test, ttest_1samp
+from scipy.stats import bootstrap, permutation_test, t, ttest_1samp
 
 from harness.statistics import mean, mean_pvalue, sign_flip_pvalue
+from harness.statistics.graded import clustered_error, standard_error
 
 RNG = np.random.default_rng(11)
 SCORES = RNG.beta(4, 1.5, 80)
@@ -58,6 +59,60 @@ def test_two_cases_have_a_wide_interval():
 
 def test_one_cluster_has_no_interval():
     assert mean([0.1, 0.5, 0.9], ["a", "a", "a"]).low is None
+
+
+def test_one_large_cluster_and_a_few_cases_have_no_interval_either():
+    groups = np.concatenate([np.zeros(500, dtype=int), np.arange(1, 6)])
+    values = np.linspace(0, 1, 505)
+    assert mean(values, groups).low is None
+    assert standard_error(values, groups) == (None, 6)
+    assert mean_pvalue(values, groups, reference=2.0, below=True) == 1
+
+
+def test_clusters_of_unequal_size_have_the_error_and_the_t_of_their_effective_number():
+    """Cases (.2 .4) and (.9) and (.5 .7 .9): without each of them in turn, .75, .54 and .5."""
+    values, groups = np.array([0.2, 0.4, 0.9, 0.5, 0.7, 0.9]), [0, 0, 1, 2, 2, 2]
+    found = clustered_error(values, groups)
+    left_out = np.array([3.0 / 4, 2.7 / 5, 1.5 / 3])
+    assert found.value == pytest.approx(math.sqrt(2 / 3 * np.square(left_out - 0.6).sum()))
+    assert found.effective_clusters == pytest.approx(36 / 14)
+    half = t.ppf(0.975, 36 / 14 - 1) * found.value
+    estimate = mean(values, groups)
+    assert (estimate.low, estimate.high) == pytest.approx((0.6 - half, 0.6 + half))
+    expected = t.cdf((0.6 - 1.0) / found.value, 36 / 14 - 1)
+    assert mean_pvalue(values, groups, reference=1.0, below=True) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "sizes", "icc"),
+    [(30, (1, 2, 5, 20), 0.2), (20, (1, 1, 1, 40), 0.3), (12, (1, 1, 1, 60), 0.3)],
+)
+def test_means_of_clusters_of_unequal_size_are_covered(clusters, sizes, icc):
+    """On clusters - 1 and with Miller's error: .92, .85 and .73."""
+    rng = np.random.default_rng(13)
+    held = proven = 0
+    repeats = 2000
+    for _ in range(repeats):
+        groups = np.repeat(np.arange(clusters), rng.choice(sizes, size=clusters))
+        shared = rng.normal(0, math.sqrt(icc), clusters)[groups]
+        values = 0.6 + 0.2 * (shared + rng.normal(0, math.sqrt(1 - icc), len(groups)))
+        estimate = mean(values, groups)
+        held += estimate.low is None or estimate.low <= 0.6 <= estimate.high
+        proven += mean_pvalue(values, groups, reference=0.6, below=True) <= 0.05
+    assert held / repeats == pytest.approx(0.955, abs=0.02)
+    assert proven / repeats < 0.07
+
+
+def test_a_bootstrap_needs_thirty_effective_clusters():
+    groups = np.concatenate([np.repeat(np.arange(10), 30), np.arange(10, 50)])
+    values = np.random.default_rng(4).random(len(groups))
+    assert mean(values, groups, rng=np.random.default_rng(0)).method == "t, clustered"
+
+
+def test_identical_scores_of_unequal_clusters_prove_as_much_as_their_effective_number():
+    groups = np.repeat([0, 1, 2, 3], [40, 20, 20, 20])
+    found = mean_pvalue(np.zeros(100), groups, reference=0.5, below=True)
+    assert found == pytest.approx(math.exp(-2 * (100**2 / 2800) * 0.25))
 
 
 def test_the_same_seed_gives_the_same_interval():

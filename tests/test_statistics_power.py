@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.statistics import (
+    FurtherCases,
     below_pvalue,
     further_cases_for_mean,
     further_cases_for_pairs,
@@ -55,7 +58,25 @@ def test_a_floor_has_a_shortfall_that_can_be_seen():
     assert np.mean(passed <= limit) == pytest.approx(POWER, abs=0.03)
     assert rate_mde(0, 0.8) is None
     assert rate_mde(10, 0.0) is None
-    assert rate_mde(2, 0.3) == 0.3
+
+
+@pytest.mark.parametrize(("n", "floor"), [(1, 0.5), (3, 0.5), (4, 0.5), (2, 0.3), (1.2, 0.8)])
+def test_a_floor_that_even_misses_alone_could_not_break_has_none(n, floor):
+    assert (1 - floor) ** n > 0.05
+    assert rate_mde(n, floor) is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 2000), st.floats(0.01, 1.0), st.sampled_from([0.05, 0.01, 1e-4]))
+def test_a_shortfall_that_can_be_seen_is_one_that_misses_alone_would_show(n, floor, alpha):
+    shortfall = rate_mde(n, floor, alpha=alpha)
+    assert (shortfall is None) == (below_pvalue(0, n, floor) > alpha)
+    assert shortfall is None or 0 < shortfall <= floor
+
+
+def test_a_shortfall_is_at_most_the_floor():
+    """26 misses of 26 break a floor of .3 at .0001; the normal approximation asks for 33."""
+    assert rate_mde(26, 0.3, alpha=1e-4) == 0.3
 
 
 def test_an_effect_larger_than_the_flips_is_refused():
@@ -75,9 +96,37 @@ def test_a_rate_on_its_floor_is_not_settled_by_any_cap():
     assert found.open_at_cap > 0.5
 
 
-def test_nothing_is_promised_beyond_the_cap():
-    found = further_cases_for_rate(170, 200, 0.8, rng=np.random.default_rng(3), cap=200)
-    assert (found.median, found.open_at_cap) == (None, 1)
+def test_at_the_cap_the_one_look_is_at_what_was_run():
+    rng = np.random.default_rng(3)
+    closed = further_cases_for_rate(170, 200, 0.8, rng=rng, cap=200)  # P(170 or more) = .043
+    still = further_cases_for_rate(168, 200, 0.8, rng=rng, cap=200)
+    assert (closed.median, closed.open_at_cap, closed.exhausted) == (0, 0, True)
+    assert (still.median, still.open_at_cap, still.exhausted) == (None, 1, True)
+
+
+def test_the_cap_is_no_fewer_than_were_run():
+    how = {"rng": np.random.default_rng(3), "cap": 800}
+    open_still = FurtherCases.none_left(5000)
+    assert (open_still.median, open_still.open_at_cap, open_still.cap) == (None, 1, 5000)
+    assert further_cases_for_rate(3975, 5000, 0.8, **how) == open_still
+    assert further_cases_for_pairs((40, 41, 4919), **how) == open_still
+    assert further_cases_for_mean([1.0, -1.0] * 2500, **how) == open_still
+
+
+def test_what_is_settled_beyond_the_cap_needs_no_more():
+    how = {"rng": np.random.default_rng(3), "cap": 800}
+    closed = FurtherCases(median=0, open_at_cap=0, cap=5000, n=5000)
+    assert further_cases_for_rate(3000, 5000, 0.8, **how) == closed
+    assert further_cases_for_pairs((40, 400, 4560), **how) == closed
+    assert further_cases_for_mean([0.1, -0.05] * 2500, **how) == closed
+
+
+def test_missing_outputs_count_at_their_worst_in_every_continuation():
+    """300 of 310 are above .8 beyond doubt; with 90 without a score they are 300 of 400 at worst."""
+    rng = np.random.default_rng(3)
+    assert further_cases_for_rate(300, 310, 0.8, rng=rng, cap=310).median == 0
+    found = further_cases_for_rate(300, 310, 0.8, missing=90, rng=rng)
+    assert 150 < found.median < 300
 
 
 def test_the_same_seed_gives_the_same_answer():

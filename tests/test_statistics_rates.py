@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.statistics import (
+    Clustered,
     above_pvalue,
     below_pvalue,
     clopper_pearson,
@@ -23,6 +25,7 @@ from harness.statistics import (
     wilson,
     worst_case,
 )
+from harness.statistics.rates import clustered_interval, jackknife_error
 
 COUNTS = [(0, 1), (1, 1), (1, 2), (0, 10), (10, 10), (83, 100), (300, 300), (796_123, 1_000_000)]
 
@@ -145,6 +148,150 @@ def test_clustered_interval_covers_as_published(clusters, size, icc, covered):
         estimate = clustered_rate(rng.random(clusters * size) < rates[groups], groups)
         hits += estimate.low <= 0.8 <= estimate.high
     assert hits / repeats == pytest.approx(covered, abs=0.02)
+
+
+SIZES = st.integers(1, 30)
+
+
+@st.composite
+def clustered_cases(draw, sizes=SIZES):
+    """Pass fractions of cases in at least two clusters, and the cluster of each."""
+    drawn = draw(st.lists(sizes, min_size=2, max_size=12))
+    groups = np.repeat(np.arange(len(drawn)), drawn)
+    passed = draw(st.lists(st.integers(0, 4), min_size=len(groups), max_size=len(groups)))
+    return np.array(passed) / 4, groups
+
+
+def left_out_one_by_one(values, groups):
+    """The squared jackknife error, each cluster really left out."""
+    names = np.unique(groups)
+    means = np.array([values[groups != name].mean() for name in names])
+    return (len(names) - 1) / len(names) * np.square(means - values.mean()).sum()
+
+
+@settings(deadline=None, max_examples=60)
+@given(clustered_cases())
+def test_the_error_is_that_of_leaving_out_one_cluster_after_the_other(data):
+    values, groups = data
+    sums, sizes = np.bincount(groups, weights=values), np.bincount(groups).astype(float)
+    squared = left_out_one_by_one(values, groups)
+    assert jackknife_error(sums, sizes) ** 2 == pytest.approx(squared, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 20).flatmap(lambda size: clustered_cases(sizes=st.just(size))))
+def test_clusters_of_one_size_have_the_error_of_statsmodels(data):
+    values, groups = data
+    fit = OLS(values, np.ones(len(values))).fit()
+    expected = fit.get_robustcov_results("cluster", groups=groups).bse[0]
+    sums, sizes = np.bincount(groups, weights=values), np.bincount(groups).astype(float)
+    assert jackknife_error(sums, sizes) == pytest.approx(expected, abs=1e-9)
+    assert clustered(values, groups).effective_clusters == len(sizes)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(1, 20).flatmap(lambda size: clustered_cases(sizes=st.just(size))), st.booleans())
+def test_clusters_of_one_size_are_worth_what_millers_error_says(data, epochs):
+    """No more than there are scores: four of each case here, or one."""
+    values, groups = data if epochs else (np.round(data[0]), data[1])
+    count, n, mean = len(np.unique(groups)), len(values), values.mean()
+    found = clustered(values, groups, scores=4 * n)
+    assert found.degrees_of_freedom == count - 1
+    residuals = np.bincount(groups, weights=values - mean)
+    squared = count / (count - 1) * np.square(residuals).sum() / n**2
+    most = n if np.isin(values, (0, 1)).all() else 4 * n
+    if mean in (0, 1):
+        assert found.n_effective == count
+    elif squared > 1e-12:
+        assert found.n_effective == pytest.approx(min(mean * (1 - mean) / squared, most))
+    else:
+        assert found.n_effective == most
+
+
+@settings(deadline=None, max_examples=60)
+@given(clustered_cases(), st.randoms(use_true_random=False))
+def test_neither_the_order_of_cases_nor_the_names_of_clusters_matter(data, random):
+    values, groups = data
+    order = list(range(len(values)))
+    random.shuffle(order)
+    shuffled = clustered(values[order], [f"document {g}" for g in groups[order]])
+    plain = clustered(values, groups)
+    for name in ("mean", "n_effective", "clusters", "effective_clusters"):
+        assert getattr(shuffled, name) == pytest.approx(getattr(plain, name))
+
+
+@settings(deadline=None, max_examples=60)
+@given(clustered_cases())
+def test_clusters_count_in_full_only_where_all_are_of_one_size(data):
+    values, groups = data
+    found, sizes = clustered(values, groups), np.bincount(groups)
+    assert 1 <= found.effective_clusters <= found.clusters
+    assert (found.effective_clusters == found.clusters) == (len(set(sizes)) == 1)
+    estimate = clustered_rate(values, groups)
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+
+
+def test_a_document_of_a_thousand_cases_is_one_document():
+    """Ten more of one case each do not say how documents vary."""
+    groups = np.concatenate([np.zeros(1000, dtype=int), np.arange(1, 11)])
+    for values in (np.ones(1010), np.arange(1010) % 10 > 0, groups > 0):
+        data = clustered(values, groups)
+        assert (data.clusters, round(data.effective_clusters, 2)) == (11, 1.02)
+        assert data.n_effective == data.effective_clusters
+        assert clustered_interval(data) == (0, 1)
+        assert clustered_pvalue(data, 0.5, below=False) == 1
+        assert clustered_pvalue(data, 0.5, below=True) == 1
+
+
+def test_clusters_of_unknown_sizes_are_taken_to_be_alike():
+    known = clustered([1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 2, 2])
+    counted = Clustered(mean=known.mean, n=6, n_effective=known.n_effective, clusters=3)
+    assert clustered_interval(counted) == clustered_interval(known)
+    assert clustered_pvalue(counted, 0.9, below=True) == clustered_pvalue(known, 0.9, below=True)
+
+
+def share_of_runs(clusters, sizes, icc, rate, *, seed, repeats=1500):
+    """How often the interval holds the true rate, and how often it is said to be above itself."""
+    rng = np.random.default_rng(seed)
+    held = above = 0
+    for _ in range(repeats):
+        groups = np.repeat(np.arange(clusters), rng.choice(sizes, size=clusters))
+        spread = 1 / icc - 1
+        alike = rng.random(clusters) < rate
+        rates = rng.beta(rate * spread, (1 - rate) * spread, clusters) if spread else alike
+        data = clustered(rng.random(len(groups)) < rates[groups], groups)
+        low, high = clustered_interval(data)
+        held += low <= rate <= high
+        above += clustered_pvalue(data, rate, below=False) <= 0.05
+    return held / repeats, above / repeats
+
+
+@pytest.mark.parametrize(
+    ("clusters", "sizes", "icc", "rate"),
+    [
+        (30, (1, 2, 5, 20), 0.2, 0.8),
+        (20, (1, 1, 1, 40), 0.3, 0.8),
+        (20, (1, 1, 1, 40), 0.3, 0.9),
+        (12, (1, 1, 1, 60), 0.3, 0.8),
+    ],
+)
+def test_intervals_of_unequal_clusters_cover_and_nothing_false_is_proven(
+    clusters, sizes, icc, rate
+):
+    """On clusters - 1 and with Miller's error they cover .92, .85, .77 and .75."""
+    held, above = share_of_runs(clusters, sizes, icc, rate, seed=12)
+    assert held > 0.94
+    assert above < 0.06
+
+
+def test_large_clusters_that_all_pass_are_not_told_apart_by_small_ones_that_miss():
+    """The cases of a cluster are all alike; the jackknife alone would cover .60 and be wrong in .40."""
+    held, above = share_of_runs(30, (1, 1, 1, 40), 1.0, 0.9, seed=12)
+    assert held > 0.94
+    assert above < 0.06
+    groups = np.repeat(np.arange(30), [40] * 6 + [1] * 24)
+    data = clustered(groups != 29, groups)
+    assert data.n_effective == pytest.approx(data.effective_clusters)
 
 
 def test_worst_case_bounds_assume_nothing_of_the_missing():

@@ -52,11 +52,11 @@ def million(rng: np.random.Generator, scale: float) -> list[Figure]:
 SECTIONS: tuple[Section, ...] = (  # the longest first, so that two workers end together
     builds.alarms_400, builds.alarms_200, builds.stored_baseline, builds.together, builds.detection, builds.epochs, pairs.paired_power,
     pairs.long_run, pairs.until_decided, intervals.judge_correction, rankings.rankings,
-    intervals.clustered_pairs, builds.usual_gates, intervals.clustered_coverage, pairs.target,
-    pairs.sample_sizes, intervals.rate_coverage, intervals.floor_gate,
+    intervals.clustered_pairs, builds.usual_gates, intervals.clustered_coverage,
+    intervals.unequal_clusters, pairs.target, pairs.sample_sizes, intervals.rate_coverage, intervals.floor_gate,
 )  # fmt: skip
 ORDER = (
-    intervals.rate_coverage, intervals.clustered_coverage, intervals.clustered_pairs,
+    intervals.rate_coverage, intervals.clustered_coverage, intervals.unequal_clusters, intervals.clustered_pairs,
     pairs.paired_power, pairs.sample_sizes, pairs.long_run, pairs.until_decided, pairs.target,
     intervals.floor_gate, builds.usual_gates, builds.alarms_200, builds.alarms_400,
     builds.stored_baseline, builds.together, builds.detection, builds.epochs, intervals.judge_correction, rankings.rankings,

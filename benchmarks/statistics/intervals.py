@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import bdtr
 from scipy.stats import binom
 
 from benchmarks.statistics.figures import Figure, average, share
 from harness.statistics import (
+    Clustered,
     JudgeQuality,
     clopper_pearson,
+    clustered,
+    clustered_pvalue,
     clustered_rate,
     jeffreys,
     mcnemar,
@@ -18,6 +22,7 @@ from harness.statistics import (
     sign_flip_pvalue,
     wilson,
 )
+from harness.statistics.rates import FloatArray, clustered_interval
 
 COVERAGE = "Coverage of 95 % intervals of one rate, by enumeration over rates .60 to .99"
 # n: (mean, worst) of Wald, Wilson, Clopper-Pearson, Jeffreys
@@ -84,6 +89,47 @@ def clustered_coverage(rng: np.random.Generator, scale: float) -> list[Figure]:
         for what, count, design in zip(("Wilson, clusters ignored", "effective n"), hits, (naive, ours), strict=True):  # fmt: skip
             found.append(share(CLUSTERS, f"{name}: {what}", int(count), repeats, design=design, design_n=4000))  # fmt: skip
     return found
+
+
+UNEQUAL = "Clusters of unequal size, and few of one size: 95 % intervals, a rate proven above itself at .05"
+
+
+def unequal_clusters(rng: np.random.Generator, scale: float) -> list[Figure]:
+    """The jackknife on effective clusters against Miller's error on clusters - 1."""
+    found = []
+    repeats = max(200, int(4000 * scale))
+    for clusters, sizes, icc, rate in (
+        (30, (1, 2, 5, 20), 0.2, 0.8),
+        (20, (1, 1, 1, 40), 0.3, 0.8),
+        (20, (1, 1, 1, 40), 0.3, 0.9),
+        (12, (1, 1, 1, 60), 0.3, 0.8),
+        (30, (1, 1, 1, 40), 0.9, 0.9),
+        (8, (40,), 0.3, 0.9),
+    ):
+        held, above = np.zeros(2, dtype=int), np.zeros(2, dtype=int)
+        for _ in range(repeats):
+            groups = np.repeat(np.arange(clusters), rng.choice(sizes, size=clusters))
+            strength = 1 / icc - 1
+            rates = rng.beta(rate * strength, (1 - rate) * strength, clusters)
+            passed = (rng.random(len(groups)) < rates[groups]).astype(float)
+            for i, data in enumerate((_as_if_equal(passed, groups), clustered(passed, groups))):
+                low, high = clustered_interval(data)
+                held[i] += low <= rate <= high
+                above[i] += clustered_pvalue(data, rate, below=False) <= 0.05
+        name = f"{clusters} of {'/'.join(map(str, sizes))} cases, ICC {icc}, rate {rate}"
+        for i, how in enumerate(("as if of one size", "ours")):
+            found.append(share(UNEQUAL, f"{name}: {how} covers", int(held[i]), repeats))
+            found.append(share(UNEQUAL, f"{name}: {how} proves", int(above[i]), repeats))
+    return found
+
+
+def _as_if_equal(passed: FloatArray, groups: npt.NDArray[np.int64]) -> Clustered:
+    """Miller's error, and as many clusters as there are."""
+    clusters, n, mean = int(groups.max()) + 1, len(passed), float(passed.mean())
+    residuals = np.bincount(groups, weights=passed - mean)
+    squared = clusters / (clusters - 1) * float(np.square(residuals).sum()) / n**2
+    worth = min(mean * (1 - mean) / squared, n) if squared > 0 else clusters
+    return Clustered(mean=mean, n=n, n_effective=worth, clusters=clusters)
 
 
 PAIRED_CLUSTERS = "Clustered pairs, nothing different: two-sided tests at .05"

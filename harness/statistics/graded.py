@@ -8,29 +8,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from harness.statistics.rates import FloatArray, check_level, check_values, cluster_sums
+from harness.statistics.rates import (
+    FloatArray,
+    check_level,
+    check_values,
+    cluster_sums,
+    count_effective,
+    jackknife_error,
+)
 from harness.types import Estimate
 
-FEWEST_CLUSTERS = 30  # BCa under-covers below this; t is used instead
+FEWEST_CLUSTERS = 30  # effective ones; BCa under-covers below this; t is used instead
 MOST_CLUSTERS = 20_000  # above it the t and BCa limits agree to four digits and t is free
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteredError:
+    """Standard error of a mean over clusters; None for fewer than two effective ones."""
+
+    value: float | None
+    clusters: int
+    effective_clusters: float
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Of Student's t: the effective clusters less one."""
+        return self.effective_clusters - 1
+
+
+def clustered_error(
+    values: FloatArray, groups: Sequence[Hashable] | npt.NDArray[np.generic] | None = None
+) -> ClusteredError:
+    """Jackknife standard error of a mean, every value a cluster of its own without groups."""
+    sums, sizes = cluster_sums(values, groups)
+    worth = count_effective(sizes)
+    error = jackknife_error(sums, sizes) if worth >= 2 else None
+    return ClusteredError(value=error, clusters=len(sums), effective_clusters=worth)
 
 
 def standard_error(
     values: FloatArray, groups: Sequence[Hashable] | npt.NDArray[np.generic] | None = None
 ) -> tuple[float | None, int]:
-    """Clustered standard error of a mean, and the clusters; None for fewer than two clusters."""
-    sums, sizes = cluster_sums(values, groups)
-    clusters, n = len(sums), len(values)
-    if clusters < 2:
-        return None, clusters
-    squared = float(np.sum((sums - sizes * values.mean()) ** 2))
-    return math.sqrt(clusters / (clusters - 1) * squared) / n, clusters
+    """The error and the clusters of `clustered_error`, where no t test follows."""
+    found = clustered_error(values, groups)
+    return found.value, found.clusters
 
 
 def mean(
@@ -50,12 +78,13 @@ def mean(
     groups : sequence, shape (n,), optional
         Cluster of each case.
     rng : numpy.random.Generator, optional
-        With it, and between 30 and 20 000 clusters, the interval is a BCa bootstrap over clusters
-        (Efron 1987); otherwise Student's t on the clustered standard error.
+        With it, and between 30 effective and 20 000 clusters, the interval is a BCa bootstrap over
+        clusters (Efron 1987); otherwise Student's t on the jackknife standard error, with effective
+        clusters - 1 degrees of freedom.
 
     Notes
     -----
-    One case, or one cluster, has a mean and no interval: its limits are None.
+    One case, or fewer than two effective clusters, have a mean and no interval: its limits are None.
 
     References
     ----------
@@ -65,18 +94,19 @@ def mean(
     tail = check_level(confidence_level)
     array = check_values(values)
     n = len(array)
-    error, clusters = standard_error(array, groups) if n else (None, 0)
+    error = clustered_error(array, groups)
     low = high = effective = None
     method = "t, clustered" if groups is not None else "t"
-    if error is not None:
-        effective = (
-            min(float(array.var(ddof=1)) / error**2, float(n)) if error > 0 else float(clusters)
-        )
-        if rng is not None and error > 0 and FEWEST_CLUSTERS <= clusters <= MOST_CLUSTERS:
+    if error.value is not None:
+        effective = error.effective_clusters
+        enough = effective >= FEWEST_CLUSTERS and error.clusters <= MOST_CLUSTERS
+        if error.value > 0:
+            effective = min(float(array.var(ddof=1)) / error.value**2, float(n))
+        if rng is not None and error.value > 0 and enough:
             method = "BCa bootstrap by cluster" if groups is not None else "BCa bootstrap"
             low, high = bca(array, groups, tail=tail, rng=rng, n_resamples=n_resamples)
         else:
-            half = float(stdtrit(clusters - 1, 1 - tail / 2)) * error
+            half = float(stdtrit(error.degrees_of_freedom, 1 - tail / 2)) * error.value
             low, high = float(array.mean()) - half, float(array.mean()) + half
     return Estimate(
         value=float(array.mean()) if n else None,
@@ -190,17 +220,17 @@ def mean_pvalue(
     reference: float,
     below: bool,
 ) -> float:
-    """One-sided t test of a (clustered) mean against a reference; 1 for fewer than two clusters.
+    """One-sided t test of a (clustered) mean against a reference; 1 for fewer than two effective clusters.
 
     Identical values do not show how much others would vary: Hoeffding's bound then stands in, over
     a range widened to [0, 1] and to the reference.
     """
     array = check_values(values)
-    error, clusters = standard_error(array, groups) if len(array) else (None, 0)
-    if error is None:
+    error = clustered_error(array, groups)
+    if error.value is None:
         return 1.0
     gap = float(array.mean()) - reference if below else reference - float(array.mean())
-    if error > 0:
-        return float(stdtr(clusters - 1, gap / error))
+    if error.value > 0:
+        return float(stdtr(error.degrees_of_freedom, gap / error.value))
     span = max(1.0, float(array.max()), reference) - min(0.0, float(array.min()), reference)
-    return math.exp(-2 * clusters * (gap / span) ** 2) if gap < 0 else 1.0
+    return math.exp(-2 * error.effective_clusters * (gap / span) ** 2) if gap < 0 else 1.0

@@ -60,9 +60,10 @@ def rate_mde(
 ) -> float | None:
     """The smallest shortfall below a floor that n cases find with this power (normal approximation).
 
-    At most the floor itself; None when n = 0 or the floor is 0.
+    At most the floor itself. None where no shortfall could be seen: n = 0, a floor of 0, or so few cases
+    that even all of them missed are chance ((1 - floor)^n > alpha).
     """
-    if n == 0 or reference <= 0:
+    if n == 0 or reference <= 0 or (1 - reference) ** n > alpha:
         return None
     z_alpha, z_power = -float(ndtri(alpha)), float(ndtri(power))
     null = z_alpha * math.sqrt(reference * (1 - reference))
@@ -100,27 +101,40 @@ def _smallest(seen: Callable[[float], bool], most: float = 1.0) -> float:
 class FurtherCases:
     """How many more cases would settle an open claim, at the rates seen so far."""
 
-    median: int | None  # None where most continuations are still open at the cap
+    median: int | None  # None where most continuations are still open at the cap; 0: settled now
     open_at_cap: float
-    cap: int
+    cap: int  # cases in all, no fewer than were run
+    n: int  # cases that were run
+
+    @classmethod
+    def none_left(cls, n: int) -> FurtherCases:
+        """As many cases were run as may be, and the claim is open."""
+        return cls(median=None, open_at_cap=1.0, cap=n, n=n)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many cases were run as may be."""
+        return self.n >= self.cap
 
 
 def further_cases_for_rate(
-    passed: int, n: int, reference: float, *, rng: np.random.Generator, alpha: float = 0.05,
-    cap: int = 800,
+    passed: int, n: int, reference: float, *, missing: int = 0, rng: np.random.Generator,
+    alpha: float = 0.05, cap: int = 800,
 ) -> FurtherCases:  # fmt: skip
     """Simulate continuations until a rate is proven above or below its reference.
 
     500 continuations at the rate so far (with half a pseudo-count each way), looked at about 40
-    times up to `cap` cases in all.
+    times up to `cap` cases in all. Where as many were run, the one look is at those. The `missing`, of
+    which no more are expected, count as missed where it must be proven above, and else as passed.
     """
     share = (passed + 0.5) / (n + 1)
 
     def still_open(counts: FloatArray, total: FloatArray) -> npt.NDArray[np.bool_]:
         k = counts[..., 0]
         misses = total - k
-        above = np.where(k > 0, betainc(np.maximum(k, 1), misses + 1, reference), 1.0)
-        below = np.where(misses > 0, betainc(np.maximum(misses, 1), k + 1, 1 - reference), 1.0)
+        more, fewer = np.maximum(k, 1), np.maximum(misses, 1)
+        above = np.where(k > 0, betainc(more, misses + missing + 1, reference), 1.0)
+        below = np.where(misses > 0, betainc(fewer, k + missing + 1, 1 - reference), 1.0)
         return np.asarray(np.minimum(above, below) > alpha)
 
     shares = np.array([share, 1 - share])
@@ -167,18 +181,19 @@ def further_cases_for_mean(
     """
     seen = check_values(differences)
     n = len(seen)
-    if n < 2 or cap <= n:
-        return FurtherCases(median=None, open_at_cap=1.0, cap=cap)
+    if n < 2:
+        return FurtherCases(median=None, open_at_cap=1.0, cap=max(cap, n), n=n)
     down, up = references
     ends = _ends(n, cap)
-    drawn = rng.choice(seen, size=(CONTINUATIONS, cap - n))
-    total = seen.sum() + drawn.cumsum(axis=1)[:, ends - n - 1]
-    squares = np.square(seen).sum() + np.square(drawn).cumsum(axis=1)[:, ends - n - 1]
+    drawn = np.zeros((CONTINUATIONS, 1 + ends[-1] - n))
+    drawn[:, 1:] = rng.choice(seen, size=(CONTINUATIONS, ends[-1] - n))
+    total = seen.sum() + drawn.cumsum(axis=1)[:, ends - n]
+    squares = np.square(seen).sum() + np.square(drawn).cumsum(axis=1)[:, ends - n]
     means = total / ends
     spread = np.maximum(squares - ends * means**2, 1e-12) / (ends - 1)
     error = np.sqrt(spread / ends)
     below, above = ndtr((means - down) / error), ndtr((up - means) / error)
-    return _first_settled(np.minimum(below, above) > alpha, ends, n=n, cap=cap)
+    return _first_settled(np.minimum(below, above) > alpha, ends, n=n)
 
 
 def _one_sided(
@@ -200,26 +215,26 @@ def _continued(
     cap: int,
 ) -> FurtherCases:
     n = int(so_far.sum())
-    if cap <= n:
-        return FurtherCases(median=None, open_at_cap=1.0, cap=cap)
     ends = _ends(n, cap)
     sizes = np.diff(np.concatenate([[n], ends]))
     added = rng.multinomial(sizes, shares, size=(CONTINUATIONS, len(sizes))).cumsum(axis=1)
     open_now = still_open((so_far + added).astype(float), ends.astype(float))
-    return _first_settled(open_now, ends, n=n, cap=cap)
+    return _first_settled(open_now, ends, n=n)
 
 
 def _ends(n: int, cap: int) -> npt.NDArray[np.int_]:
-    """Sizes at which a continuation is looked at: forty up to the cap."""
+    """Sizes at which a continuation is looked at: forty up to the cap, or what was run beyond it."""
+    cap = max(cap, n)
     step = max(1, math.ceil((cap - n) / 40))
     return np.append(np.arange(n + step, cap, step), cap)
 
 
 def _first_settled(
-    open_now: npt.NDArray[np.bool_], ends: npt.NDArray[np.int_], *, n: int, cap: int
+    open_now: npt.NDArray[np.bool_], ends: npt.NDArray[np.int_], *, n: int
 ) -> FurtherCases:
+    cap = int(ends[-1])
     settled = ~open_now.all(axis=1)
     first = np.where(settled, ends[np.argmin(open_now, axis=1)] - n, cap + 1)
     median = int(np.median(first))
     share = float(1 - settled.mean())
-    return FurtherCases(median=median if share <= 0.5 else None, open_at_cap=share, cap=cap)
+    return FurtherCases(median=median if share <= 0.5 else None, open_at_cap=share, cap=cap, n=n)

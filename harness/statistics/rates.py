@@ -120,6 +120,13 @@ class Clustered:
     n: int
     n_effective: float
     clusters: int
+    effective_clusters: float | None = None  # None where their sizes are not known: all are alike
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Of Student's t: the effective clusters less one."""
+        whole = self.clusters if self.effective_clusters is None else self.effective_clusters
+        return whole - 1
 
 
 def cluster_sums(
@@ -141,6 +148,31 @@ def cluster_means(
     """Mean of each cluster, in the order in which clusters first appear (groups of one type)."""
     sums, sizes = cluster_sums(values, groups)
     return sums / sizes
+
+
+def count_effective(sizes: FloatArray) -> float:
+    """Clusters of one size whose mean would vary as much: (sum n_g)^2 / sum n_g^2 (Kish 1965).
+
+    One document of 1,000 cases and ten of one are 1.02 clusters: of other documents they say nothing.
+    """
+    return float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(sizes) else 0.0
+
+
+def jackknife_error(sums: FloatArray, sizes: FloatArray) -> float:
+    """Standard error of the mean of at least two clusters, each of them left out in turn.
+
+    SE^2 = (G-1)/G sum_g (ybar_{-g} - ybar)^2. With clusters of one size this is Miller's clustered
+    error. A large cluster pulls the mean towards itself, so that its residual, which Miller's error is
+    made of, is too small; the mean without it is not pulled.
+
+    References
+    ----------
+    MacKinnon, Nielsen & Webb (2023), Leverage, influence, and the jackknife in clustered regression
+    models, Stata Journal 23.
+    """
+    clusters, n = len(sizes), sizes.sum()
+    moved = (sizes * (sums.sum() / n) - sums) / (n - sizes)
+    return math.sqrt((clusters - 1) / clusters * float(np.square(moved).sum()))
 
 
 def _codes(groups: Sequence[Hashable] | npt.NDArray[np.generic]) -> IntArray:
@@ -166,33 +198,66 @@ def clustered(
     *,
     scores: int | None = None,
 ) -> Clustered:
-    """Mean pass fraction and effective number of cases, p(1-p) / SE^2, with a clustered SE.
+    """Mean pass fraction and effective number of cases: p(1-p) / SE^2, with the jackknife's SE.
 
-    SE^2 = G/(G-1) sum_g (sum_{i in g} (y_i - ybar))^2 / n^2 (Miller 2024). The number is capped by
-    `scores`, the epochs scored in all (one per case unless given, or where no case's epochs differ):
-    clusters that happen to vary less than chance are no extra data. Where all pass or all miss the spread cannot be measured, and a
-    cluster counts as one case.
+    At most as many as cases that are as alike within clusters as these (`_worth_if_alike`); clusters that
+    happen to vary less than chance are no extra data. `scores` are the epochs scored in all (one per
+    case unless given, or where no case's epochs differ). Where all pass or all miss neither can be
+    measured: the cases of a cluster are taken to be all alike, and count as one. Fewer than two
+    effective clusters are worth no more than they are.
     """
     array = check_values(values)
     if len(array) == 0:
         raise ValueError("a rate needs at least one scored case")
     sums, sizes = cluster_sums(array, groups)
-    n, clusters, mean = len(array), len(sums), float(array.mean())
-    if clusters == 1 or mean in (0.0, 1.0):
-        return Clustered(mean=mean, n=n, n_effective=float(clusters), clusters=clusters)
-    squared = clusters / (clusters - 1) * float(np.sum((sums - sizes * mean) ** 2)) / n**2
-    same = bool(((array == 0) | (array == 1)).all())  # every epoch says what the first one said
-    most = float(n if scores is None or same else scores)
-    effective = min(mean * (1 - mean) / squared, most) if squared > 0 else most
-    return Clustered(mean=mean, n=n, n_effective=effective, clusters=clusters)
+    n, mean, worth = len(array), float(array.mean()), count_effective(sizes)
+    effective = worth
+    if worth >= 2 and mean in (0.0, 1.0):
+        effective = float(len(sums))
+    elif worth >= 2:
+        error = jackknife_error(sums, sizes)
+        same = bool(((array == 0) | (array == 1)).all())  # every epoch says what the first one said
+        effective = _worth_if_alike(sums, sizes, n if scores is None or same else scores)
+        if error > 0:
+            effective = min(mean * (1 - mean) / error**2, effective)
+    return Clustered(
+        mean=mean, n=n, n_effective=effective, clusters=len(sums), effective_clusters=worth
+    )
+
+
+def _worth_if_alike(sums: FloatArray, sizes: FloatArray, scores: int) -> float:
+    """Independent scores that clustered ones are worth at the correlation within these clusters.
+
+    N / (1 + icc (N / G_eff - 1)), with the ANOVA estimate of the intraclass correlation. It binds where
+    sizes differ: while all of the large clusters pass, a miss in a small one is all that the jackknife
+    has to go by, and says nothing of how the large ones vary. With one size it never does.
+
+    References
+    ----------
+    Donner (1986), A review of inference procedures for the intraclass correlation coefficient in the
+    one-way random effects model, International Statistical Review.
+    """
+    n, clusters, worth = sizes.sum(), len(sizes), count_effective(sizes)
+    if scores <= clusters:
+        return float(scores)
+    mean = sums.sum() / n
+    between = scores / n * float(np.sum(sizes * np.square(sums / sizes - mean)))
+    within = max(scores * mean * (1 - mean) - between, 0.0) / (scores - clusters)
+    between /= clusters - 1
+    size = scores * (1 - 1 / worth) / (clusters - 1)  # of a cluster, with small ones counting less
+    icc = max((between - within) / (between + (size - 1) * within), 0.0)
+    return float(scores / (1 + icc * (scores / worth - 1)))
 
 
 def clustered_interval(data: Clustered, *, confidence_level: float = 0.95) -> Interval:
-    """Wilson's interval on the effective number of cases, on t with clusters - 1; [0, 1] for one cluster."""
+    """Wilson's interval on the effective number of cases, on t with effective clusters - 1.
+
+    [0, 1] for fewer than two effective clusters, which say nothing of others.
+    """
     tail = check_level(confidence_level)
-    if data.clusters < 2:
+    if data.degrees_of_freedom < 1:
         return 0.0, 1.0
-    quantile = float(stdtrit(data.clusters - 1, 1 - tail / 2))
+    quantile = float(stdtrit(data.degrees_of_freedom, 1 - tail / 2))
     return _wilson(data.mean * data.n_effective, data.n_effective, quantile)
 
 
@@ -205,8 +270,8 @@ def clustered_rate(
 ) -> Estimate:
     """Estimate a pass rate where cases share clusters or were answered several times.
 
-    Wilson's interval on the effective number of cases, with Student's t on clusters - 1 degrees of
-    freedom in place of the normal quantile.
+    Wilson's interval on the effective number of cases, with Student's t on effective clusters - 1
+    degrees of freedom in place of the normal quantile.
 
     Parameters
     ----------
@@ -219,11 +284,14 @@ def clustered_rate(
 
     Notes
     -----
-    One cluster says nothing about clusters not seen: its interval is [0, 1].
+    Fewer than two effective clusters say nothing about clusters not seen: the interval is [0, 1].
 
     References
     ----------
     Miller (2024), Adding error bars to evals, arXiv:2411.00640.
+    Kish (1965), Survey Sampling: the effective number of clusters of unequal size.
+    MacKinnon, Nielsen & Webb (2023), Leverage, influence, and the jackknife in clustered regression
+    models, Stata Journal 23: the standard error.
     Korn & Graubard (1998), Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data, Survey Methodology: effective n with t quantiles.
     """
@@ -265,18 +333,19 @@ def above_pvalue(passed: int, n: int, reference: float) -> float:
 
 
 def clustered_pvalue(data: Clustered, reference: float, *, below: bool) -> float:
-    """One-sided score test of a clustered rate against a reference, on t with clusters - 1.
+    """One-sided score test of a clustered rate against a reference, on t with effective clusters - 1.
 
-    The inversion of `clustered_rate`'s interval; 1 for a single cluster, which can prove nothing.
+    The inversion of `clustered_rate`'s interval; 1 for fewer than two effective clusters, which can
+    prove nothing.
     """
-    if data.clusters < 2:
+    if data.degrees_of_freedom < 1:
         return 1.0
     deviation = math.sqrt(reference * (1 - reference) / data.n_effective)
     if deviation == 0:
         proven = data.mean < reference if below else data.mean > reference
         return 0.0 if proven else 1.0
     statistic = (data.mean - reference) / deviation
-    return float(stdtr(data.clusters - 1, statistic if below else -statistic))
+    return float(stdtr(data.degrees_of_freedom, statistic if below else -statistic))
 
 
 def worst_case(passed: float, n: float, missing: float) -> Interval | None:
