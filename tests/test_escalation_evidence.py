@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evidence_documents import earned, first_afternoon, pair, rate, system, without
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.config import schema
@@ -25,6 +25,7 @@ from harness.escalation.evidence import (
     Settings,
     SystemEvidence,
 )
+from harness.escalation.fragility import action_of
 from harness.escalation.states import every_look
 from harness.types import ACTIONS
 
@@ -247,6 +248,22 @@ class TestStatistics:
         assert "some general skill is lost, surely less than is tolerated" in found.reasons
 
 
+def stronger_model(passed, better):
+    """Prompts that pass so many of 60 cases, and a stronger base model that passes some others."""
+    return first_afternoon() | {
+        "systems": [
+            system("zero-shot", "prompt", passed, 60),
+            system("described", "prompt", passed - 2, 60),
+            system("few-shot", "prompt", passed - 5, 60, few_shot=True),
+            system("bigger", "prompt", better, 60, probe=True),
+        ],
+    }
+
+
+def action_at(document, target):
+    return action_of(evidence_from_json(document | {"target": target}))
+
+
 class TestWhatWouldChangeIt:
     """Fragility, other targets, scope."""
 
@@ -267,6 +284,26 @@ class TestWhatWouldChangeIt:
         assert rejudge({"evidence": found.evidence}, target=higher["target"] - 0.005).action == (
             found.action
         )
+
+    @settings(max_examples=30)
+    @example(passed=50, better=60, target=80)
+    @given(passed=st.integers(20, 60), better=st.integers(20, 60), target=st.integers(40, 98))
+    def test_no_nearer_target_changes_it(self, passed, better, target):
+        # Between targets that the prompt may reach and those that nothing surely reaches lie a few
+        # that a stronger model alone reaches: further out the action is what it was.
+        document = stronger_model(passed, better) | {"target": target / 100}
+        found = judge(evidence_from_json(document))
+        half_points = [step / 200 for step in range(1, 200)]
+        others = [t for t in half_points if action_at(document, t) != found.action]
+        expected = {
+            "lower": max((t for t in others if t < document["target"]), default=None),
+            "higher": min((t for t in others if t > document["target"]), default=None),
+        }
+        named = found.would_change["target"]
+        assert {side: at["target"] for side, at in named.items()} == {
+            side: at for side, at in expected.items() if at is not None
+        }
+        assert all(action_at(document, at["target"]) == at["becomes"] for at in named.values())
 
     def test_a_verdict_judged_again_under_its_own_target_is_the_same(self):
         found = judge(evidence_from_json(earned()))

@@ -85,7 +85,7 @@ class TestRungVerdict:
         facts = [line for line in lines if line.startswith("- ")]
         assert facts[0] == "- 'keywords' passes 380 of 400 cases (95 %)"
         assert "- 'zero-shot' passes 24 of 400 cases (6 %)" in facts
-        assert "- zero-shot loses to keywords: 4 gained, 360 lost, 36 tied" in facts
+        assert "- 'zero-shot' loses to 'keywords': 4 gained, 360 lost, 36 tied" in facts
         assert len(facts) == len(set(facts))
 
 

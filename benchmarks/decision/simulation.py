@@ -25,7 +25,7 @@ from harness.escalation.evidence import (
     SystemEvidence,
 )
 from harness.escalation.verdict import decide
-from harness.statistics.graded import standard_error
+from harness.statistics.graded import clustered_error
 from harness.statistics.rates import clustered
 
 SEED_SD = 0.02
@@ -221,6 +221,7 @@ def _rate(measured: Measured, passed: Passes, n: int, name: str | None = None) -
         missing=missing,
         n_effective=data.n_effective,
         clusters=data.clusters,
+        effective_clusters=data.effective_clusters,
     )
 
 
@@ -233,12 +234,13 @@ def _paired(measured: Measured, base: Passes, new: tuple[Passes, ...], n: int) -
     if len(new) == 1 and measured.clusters is None:
         return Paired(**counts)
     groups = measured.clusters[:n] if measured.clusters is not None else None
-    error, clusters = standard_error(differences, groups)
+    error = clustered_error(differences, groups)
     return Paired(
         **counts,
         difference=float(differences.mean()) if len(new) > 1 else None,
-        standard_error=error,
-        clusters=clusters,
+        standard_error=error.value,
+        clusters=error.clusters,
+        effective_clusters=error.effective_clusters,
     )
 
 

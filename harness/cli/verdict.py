@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from harness.cli.no_verdict import Lack, lacking, refusal
 from harness.cli.workspace import Workspace
 from harness.config import Project
-from harness.errors import ConfigError, nearest
+from harness.errors import ConfigError
 from harness.escalation import judge, project_sentence, read_evidence, rejudge, stale_sentence
 from harness.escalation import stands_on as standing
 from harness.escalation.money_words import calendar_lines, gpu_lines, money_lines
@@ -39,6 +40,7 @@ def verdict(
     rung verdict --suite support --target 0.85
     rung verdict --evidence evidence.json --json
     """
+    lacks: list[Lack] = []
     if evidence is not None:
         _refuse_with_file({"RUN": run, "--suite": suite})
         found = judge(read_evidence(evidence))
@@ -47,10 +49,13 @@ def verdict(
     else:
         run = run or "latest"
         workspace = Workspace()
-        document = read_document(workspace.store.find(run))
-        rows = labelled(workspace, run, document, _rows(document, suite))
+        folder = workspace.store.find(run)
+        document = read_document(folder)
+        rows = labelled(workspace, run, document, _rows(document, folder, suite))
         verdicts = [rejudge(row, target=target) for row in rows]
         notes = stale_notes(document, rows, workspace)
+        if suite is None and not as_json:
+            lacks = list(lacking(document, folder, with_target=True))
     sentence = project_sentence(verdicts)
     if as_json:
         rows = [asdict(v) | {"stale": notes.get(v.suite)} for v in verdicts]
@@ -58,25 +63,16 @@ def verdict(
         return
     for item in verdicts:
         _show(item, notes.get(item.suite))
+    for lack in lacks:
+        _show_lack(lack)
     if sentence and len(verdicts) > 1:
         click.secho(sentence, bold=True)
 
 
-def _rows(document: Document, suite: str | None) -> list[dict[str, Any]]:
+def _rows(document: Document, folder: Path, suite: str | None) -> list[dict[str, Any]]:
     rows = [v for v in document["verdicts"] if suite is None or v["suite"] == suite]
     if not rows:
-        names = [v["suite"] for v in document["verdicts"]]
-        if not names and any(s.get("narrowed") for s in document["suites"]):
-            raise ConfigError(
-                "this run has no verdict: cases or metrics were left out of it",
-                hint="Run `pytest evals/` whole.",
-            )
-        raise ConfigError(
-            f"this run has no verdict on '{suite}'. {nearest(suite, names)}"
-            if suite is not None and names
-            else "this run has no verdict: no suite in rung.yaml has a target",
-            hint="Give the suite a `target:` under `suites:` and run `pytest evals/` again.",
-        )
+        raise refusal(document, folder, suite)
     return rows
 
 
@@ -202,6 +198,11 @@ def _show(item: Verdict, note: str | None) -> None:
     for condition in item.conditions:
         click.echo(f"  on condition: {condition}")
     click.echo(f"  (row {item.row} of the decision table)")
+
+
+def _show_lack(lack: Lack) -> None:
+    click.secho(f"{lack.suite}: no verdict", bold=True)
+    click.echo(f"  {lack.why}")
 
 
 def _outlook(item: Verdict) -> Iterator[str]:

@@ -10,6 +10,7 @@ from harness.economics import GPUS
 from harness.error_analysis import CATEGORIES
 from harness.errors import ConfigError, nearest
 from harness.escalation.evidence import (
+    ROUNDING,
     Evidence,
     Leakage,
     NamedPair,
@@ -111,6 +112,11 @@ def _leakage(evidence: Evidence, leakage: Leakage) -> Iterator[Problem]:
 def _rate(rate: Rate, key: str) -> Iterator[Problem]:
     if rate.passed > rate.n:
         yield f"{key}.passed", f"more passed than the {rate.n} scored"
+    if rate.unsure_passed > rate.passed + ROUNDING:
+        yield f"{key}.unsure_passed", f"more than the {rate.passed:g} that passed"
+    if rate.unsure_missed > rate.n - rate.passed + ROUNDING:
+        yield f"{key}.unsure_missed", f"more than the {rate.n - rate.passed:g} that were missed"
+    yield from _clusters(rate, key)
     if rate.clusters is not None and rate.clusters > rate.n:
         yield f"{key}.clusters", f"more clusters than the {rate.n} cases"
     if (rate.n_effective is None) != (rate.clusters is None):
@@ -119,7 +125,13 @@ def _rate(rate: Rate, key: str) -> Iterator[Problem]:
         yield f"{key}.passed", "a fraction of a case needs n_effective and clusters"
 
 
+def _clusters(counts: Rate | Paired, key: str) -> Iterator[Problem]:
+    if (counts.effective_clusters or 0) > (counts.clusters or 0) + ROUNDING:
+        yield f"{key}.effective_clusters", f"more than the {counts.clusters or 0} clusters"
+
+
 def _paired(pair: Paired, key: str) -> Iterator[Problem]:
+    yield from _clusters(pair, key)
     if (pair.standard_error is None) != (pair.clusters is None):
         yield f"{key}.standard_error", "standard_error and clusters belong together"
     if pair.difference is not None and pair.standard_error is None:

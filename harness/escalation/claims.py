@@ -130,9 +130,12 @@ class Claims:
 
 
 def allowed(evidence: Evidence, *rungs: Rung, probe: bool = False) -> list[SystemEvidence]:
-    """Systems on some rungs that break no hard limit; never one that was given the gold passages."""
-    usable = _usable(evidence, *rungs, probe=probe)
-    return [s for s in usable if s.outcomes.n]
+    """Systems on some rungs that break no hard limit; never one that was given the gold passages.
+
+    Those that miss a critical assertion only where there is no other.
+    """
+    usable = [s for s in _usable(evidence, *rungs, probe=probe) if s.outcomes.n]
+    return [s for s in usable if not s.critical_misses] or usable
 
 
 def _usable(evidence: Evidence, *rungs: Rung, probe: bool = False) -> list[SystemEvidence]:
@@ -233,7 +236,7 @@ def _step_down(evidence: Evidence) -> Best | None:
     if champion is None:
         return None
     lower = RUNGS[: RUNGS.index(champion.rung)]
-    candidates = allowed(evidence, *lower) if lower else []
+    candidates = [s for s in allowed(evidence, *lower) if not s.critical_misses] if lower else []
     for system in sorted(candidates, key=lambda s: RUNGS.index(s.rung)):
         pair = evidence.pair(champion.name, system.name)
         claim = rate_state(evidence, system.outcomes, evidence.target, tried=len(candidates))

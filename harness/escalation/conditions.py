@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.escalation.claims import Claims
-from harness.escalation.evidence import Evidence, Pilot
+from harness.escalation.evidence import ROUNDING, Evidence, Pilot
 from harness.escalation.headroom import several_tasks
 from harness.escalation.sentences import SKILL_CASES
 from harness.escalation.states import usable
 from harness.escalation.table import TABLE, Row, has_tuned, no_rag, passed_over
-from harness.escalation.words import counted, goal, percent
+from harness.escalation.words import already_reach, counted, goal, percent
 from harness.types import Action
 
 POSITIVE: frozenset[Action] = frozenset(
@@ -19,7 +19,7 @@ POSITIVE: frozenset[Action] = frozenset(
 # From here on a verdict has asked whether facts are missing.
 ROW_OF_FACTS = next(place for place, row in enumerate(TABLE) if row.number == "6")
 ABSENT: Mapping[str, str] = {
-    "champion": "no champion is named: whether a cheaper system would do was not asked",
+    "champion": "no champion among these systems: whether a cheaper one would do was not asked",
     "prompt": "no prompt system that may be used was measured",
     "probe": "no stronger base model was tried (mark one with `probe: true`)",
     "misses": "the misses are not tagged: whether facts are missing was not asked",
@@ -35,6 +35,7 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
         *evidence.left_out,
         *_parity(claims),
         *_selection(claims, row),
+        *_critical(claims),
         *_measurement(evidence),
     ]
     found += [ABSENT[name] for name in passed_over(claims, row)]
@@ -67,8 +68,8 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
 def _asides(claims: Claims, row: Row) -> Iterator[str]:
     parts = several_tasks(claims, row)
     if parts is not None:
-        reach = ", ".join(s.tag for s in parts[0])
-        yield f"this is several tasks{f': {reach} already reach the target' if reach else ''}"
+        reach = [s.tag for s in parts[0]]
+        yield f"this is several tasks{f': {already_reach(reach)}' if reach else ''}"
     for opinion in claims.evidence.opinions:
         yield f"{opinion.by} would say {opinion.action}: {opinion.because}"
 
@@ -98,6 +99,17 @@ def _selection(claims: Claims, row: Row) -> Iterator[str]:
         yield "looked at in batches and clustered: the claims hold as the number of clusters grows"
 
 
+def _critical(claims: Claims) -> Iterator[str]:
+    """Systems that the verdict speaks about and that could not ship as they are."""
+    bests = (claims.prompt, claims.rag, claims.probe, claims.tuned)
+    for system in (best.system for best in bests if best is not None):
+        if system.critical_misses and system.name != claims.evidence.champion:
+            yield (
+                f"'{system.name}' misses a critical assertion in "
+                f"{counted(system.critical_misses, 'case')}: it cannot ship as it is"
+            )
+
+
 def _measurement(evidence: Evidence) -> Iterator[str]:
     if not any(s.outcomes.clusters for s in evidence.systems):
         yield "cases treated as independent (no clusters named)"
@@ -107,6 +119,9 @@ def _measurement(evidence: Evidence) -> Iterator[str]:
     missing = sum(s.outcomes.missing for s in evidence.systems)
     if missing:
         yield f"{counted(missing, 'output')} without a score, counted at their worst"
+    unsure = sum(s.outcomes.unsure_passed + s.outcomes.unsure_missed for s in evidence.systems)
+    if unsure > ROUNDING:
+        yield f"some epochs have no score: worth {unsure:.3g} cases, counted at their worst"
     if evidence.leakage is not None and evidence.leakage.suspected:
         without = (
             "the answer stays without them"

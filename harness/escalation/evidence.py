@@ -7,13 +7,15 @@ cannot say (more gained than cases, a pilot on other cases) is refused by `check
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from harness.types import Action, Rung
 
 SCHEMA_VERSION = 1
+ROUNDING = 1e-9  # of sums of fractions
 Split = Literal["locked", "dev", "all"]
 
 
@@ -24,13 +26,33 @@ class Rate:
     passed: float
     n: int
     missing: int = 0  # cases unscored or errored: counted by worst-case bounds
+    unsure_passed: float = 0.0  # of `passed`, what epochs without a score could undo
+    unsure_missed: float = 0.0  # and of what was missed
     n_effective: float | None = None  # what the cases are worth under clusters or epochs
     clusters: int | None = None
+    effective_clusters: float | None = (
+        None  # what clusters of unequal size are worth; all, if absent
+    )
 
     @property
     def value(self) -> float | None:
         """The pass rate; None without a scored case."""
         return self.passed / self.n if self.n else None
+
+    @property
+    def total(self) -> int:
+        """Cases that were asked, scored or not."""
+        return self.n + self.missing
+
+    @property
+    def worst(self) -> float:
+        """Cases passed of all, had every output without a score missed."""
+        return self.passed - self.unsure_passed
+
+    @property
+    def best(self) -> float:
+        """Cases passed of all, had every output without a score passed."""
+        return self.passed + self.unsure_missed + self.missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +65,43 @@ class Paired:
     difference: float | None = None  # mean difference where epochs, seeds or clusters were averaged
     standard_error: float | None = None
     clusters: int | None = None
+    effective_clusters: float | None = None  # as in `Rate`
+    unpaired: int = 0  # cases that one of them, or both, have no score for
+    may_lose: float = 0.0  # cases by which outputs without a score could lower `gained - lost`
+    may_gain: float = 0.0  # and raise it
 
     @property
     def n(self) -> int:
         """Cases paired."""
         return self.gained + self.lost + self.tied
+
+    def at_worst(self) -> Paired:
+        """All cases, with the outputs that have no score against the candidate."""
+        if self.value is None or not (self.unpaired or self.may_lose):
+            return self
+        lost = self.lost + math.ceil(self.may_lose - ROUNDING)
+        total = self.n + self.unpaired
+        mean = self.difference
+        return replace(
+            self,
+            lost=lost,
+            tied=max(total - self.gained - lost, 0),
+            difference=None if mean is None else (mean * self.n - self.may_lose) / total,
+            unpaired=0,
+            may_lose=0.0,
+            may_gain=0.0,
+        )
+
+    def turned(self) -> Paired:
+        """The same with baseline and candidate the other way round."""
+        return replace(
+            self,
+            gained=self.lost,
+            lost=self.gained,
+            difference=None if self.difference is None else -self.difference,
+            may_lose=self.may_gain,
+            may_gain=self.may_lose,
+        )
 
     @property
     def value(self) -> float | None:
@@ -82,6 +136,7 @@ class SystemEvidence:
     training_rows: int | None = None  # of a tuned system whose training is known
     latency_p95_s: float | None = None
     cost_per_call: float | None = None
+    critical_misses: int = 0  # cases on which it misses what the champion must never miss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,18 +352,10 @@ class Evidence:
             if (pair.baseline, pair.candidate) == (baseline, candidate):
                 return pair.counts
             if (pair.baseline, pair.candidate) == (candidate, baseline):
-                counts = pair.counts
-                return Paired(
-                    gained=counts.lost,
-                    lost=counts.gained,
-                    tied=counts.tied,
-                    difference=None if counts.difference is None else -counts.difference,
-                    standard_error=counts.standard_error,
-                    clusters=counts.clusters,
-                )
+                return pair.counts.turned()
         return None
 
     @property
     def cases(self) -> int:
         """Cases of the suite that were judged: the most that any system has."""
-        return max((s.outcomes.n + s.outcomes.missing for s in self.systems), default=0)
+        return max((s.outcomes.total for s in self.systems), default=0)

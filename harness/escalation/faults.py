@@ -63,17 +63,20 @@ def _labels(evidence: Evidence) -> Iterator[Fault]:
 def _missing(evidence: Evidence, system: SystemEvidence) -> Iterator[Fault]:
     """What failed to be scored, not chance, decides on which side of the target the system is."""
     rate, target = system.outcomes, evidence.target
-    total = rate.n + rate.missing
-    ends = (rate.passed, rate.passed + rate.missing)
-    if not rate.missing or not ends[0] / total < target <= ends[1] / total:
+    total, unknown = rate.total, rate.best - rate.worst
+    if not unknown or not rate.worst / total < target <= rate.best / total:
         return
     states = {
-        rate_state(evidence, replace(rate, passed=passed, n=total, missing=0), target).state
-        for passed in ends
+        rate_state(
+            evidence,
+            replace(rate, passed=passed, n=total, missing=0, unsure_passed=0.0, unsure_missed=0.0),
+            target,
+        ).state
+        for passed in (rate.worst, rate.best)
     }
     if len(states) > 1:
         yield Fault(
             "missing",
-            f"{rate.missing} of the {total} cases of '{system.name}' have no score, "
+            f"{unknown:.4g} of the {total} cases of '{system.name}' have no score, "
             "and they decide on which side of the target it is",
         )

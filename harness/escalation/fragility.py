@@ -1,13 +1,14 @@
 """What would change a verdict: the fewest flipped cases, and the target at which the action changes.
 
-Both are found by doubling and bisection over the table itself, on the claims as they stand; one claim is
-moved at a time, and the forecast and the money are kept.
+Both are found on the table itself, with the claims as they stand: flips by doubling and bisection, one
+claim at a time, targets by trying one after the other. The forecast and the money are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
 from harness.economics import Assessment
 from harness.escalation.claims import Claims, claims_of
@@ -16,6 +17,7 @@ from harness.escalation.table import first_row
 from harness.types import Action
 
 TARGET_STEP = 0.005
+TARGET_DIGITS = 4  # as targets are written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +62,24 @@ def fewest_flips(claims: Claims, action: Action) -> Flip | None:
 
 def targets_that_change(claims: Claims, action: Action) -> dict[str, dict[str, float | str]]:
     """The nearest target below and above at which the action is another one."""
-    evidence = claims.evidence
     found: dict[str, dict[str, float | str]] = {}
-    for side, sign, room in (
-        ("lower", -1, evidence.target - TARGET_STEP),
-        ("higher", 1, 1 - TARGET_STEP - evidence.target),
-    ):
-
-        def moved(steps: int, sign: int = sign) -> Evidence:
-            return replace(evidence, target=evidence.target + sign * steps * TARGET_STEP)
-
-        limit = int(room / TARGET_STEP)
-        steps = _first(limit, lambda k, moved=moved: _act(moved(k), claims) != action)  # type: ignore[misc]
-        if steps is not None:
-            target = round(evidence.target + sign * steps * TARGET_STEP, 4)
-            found[side] = {"target": target, "becomes": str(_act(moved(steps), claims))}
+    for side, sign in (("lower", -1), ("higher", 1)):
+        # A higher target may lead to another row and a still higher one back: no bisection finds the first.
+        for target in _targets(claims.evidence.target, sign):
+            becomes = _act(replace(claims.evidence, target=target), claims)
+            if becomes != action:
+                found[side] = {"target": target, "becomes": str(becomes)}
+                break
     return found
+
+
+def _targets(start: float, sign: int) -> Iterator[float]:
+    """Targets to one side, the nearest first, as far as one step from none or all."""
+    for steps in count(1):
+        target = round(start + sign * steps * TARGET_STEP, TARGET_DIGITS)
+        if not TARGET_STEP <= target <= 1 - TARGET_STEP:
+            return
+        yield target
 
 
 def _act(evidence: Evidence, claims: Claims) -> Action:

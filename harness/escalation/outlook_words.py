@@ -45,6 +45,8 @@ def further_line(system: str, more: Mapping[str, Any]) -> str:
     """How many more cases would settle an open claim about a system."""
     if more.get("median"):
         return f"about {counted(more['median'], 'further case')} would settle '{system}'"
+    if more.get("exhausted"):
+        return f"'{system}' is still open at all of {more['cap']:,} cases"
     return (
         f"'{system}' is still open at {more['cap']:,} cases "
         f"with probability {chance(more['open_at_cap'])}"

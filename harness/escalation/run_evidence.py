@@ -25,7 +25,6 @@ from harness.escalation.evidence import (
     Paired,
     Selection,
     Settings,
-    Shipping,
     Slice,
     Split,
     SystemEvidence,
@@ -40,6 +39,7 @@ from harness.escalation.outcomes_of_run import (
     paired,
     tables_of,
 )
+from harness.escalation.shipping import critical_misses, shipping
 from harness.escalation.traits import hosted, is_oracle, training_rows
 from harness.store import Columns
 from harness.types import SystemSpec
@@ -125,7 +125,7 @@ class _Suite:
             misses=self.misses(best) if best is not None else None,
             judged=bool(set(self.metrics) & set(self.suite.get("judged", ()))),
             leakage=self.leakage([s.name for s in systems]),
-            shipping=self.shipping(),
+            shipping=shipping(self.run.document, self.run.scores, self.suite),
             retained=self.retained(specs),
             economics=self.economics(systems, best),
             slices=tuple(self.slices(systems)),
@@ -164,6 +164,9 @@ class _Suite:
             training_rows=training_rows(spec),
             latency_p95_s=usage.get("latency_p95_s"),
             cost_per_call=self.cost_per_call(spec, usage),
+            critical_misses=critical_misses(
+                self.run.document, self.run.scores, self.name, spec.name
+            ),
         )
 
     def cost_per_call(self, spec: SystemSpec, usage: Mapping[str, Any]) -> float | None:
@@ -267,30 +270,6 @@ class _Suite:
         suspected = len(self.judged_on) - len(clean)
         without = {name: self.tables[name].rate(self.cases, clean) for name in names}
         return Leakage(suspected=suspected, without=without if suspected and clean else {})
-
-    def shipping(self) -> Shipping:
-        """Failed critical gates and confirmed regressions of the champion."""
-        champion = self.suite["champion"]
-        failed = [
-            gate
-            for gate in self.run.document["gates"]
-            if (gate["suite"], gate["system"], gate["state"]) == (self.name, champion, "failed")
-        ]
-        critical = tuple(dict.fromkeys(g["metric"] for g in failed if g["kind"] == "critical"))
-        worse = tuple(dict.fromkeys(g["metric"] for g in failed if g["kind"] == "no_worse_than"))
-        fractions = tables_of(self.run.scores, self.name, critical) if critical else {}
-        held = fractions[champion].fractions.values() if critical else ()
-        missed = sum(f is not None and f < 1 for f in held)
-        unscored = sum(f is None for f in held)
-        if critical and not missed:  # some epoch of a case that passed in the others
-            unscored = max(unscored, 1)
-        return Shipping(
-            critical_misses=missed,
-            critical_unscored=unscored,
-            critical_metrics=critical,
-            regression=bool(worse),
-            regression_metrics=worse,
-        )
 
     def retained(self, specs: Sequence[SystemSpec]) -> Paired | None:
         """A tuned system of this suite against its base model on the suite of general skills."""

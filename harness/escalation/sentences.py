@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 
 from harness.escalation.claims import Best, Claims
 from harness.escalation.evidence import Evidence, Paired, SystemEvidence
+from harness.escalation.further_cases import worth
 from harness.escalation.headroom import several_tasks
 from harness.escalation.readiness import method
 from harness.escalation.states import pair_state
 from harness.escalation.table import Row
-from harness.escalation.words import beside, chance, counted, goal, percent
+from harness.escalation.words import already_reach, beside, chance, counted, goal, percent
 from harness.statistics.power import FurtherCases, rate_mde
 from harness.types import Action
 
@@ -36,7 +37,7 @@ def passes(system: SystemEvidence, target: float) -> str:
 
 
 def against(evidence: Evidence, name: str, over: str, pair: Paired) -> str:
-    """`rag beats prompt: 61 gained, 19 lost, 320 tied`; neither beats the other by chance alone."""
+    """`'rag' beats 'prompt': 61 gained, 19 lost, 320 tied`; neither beats the other by chance alone."""
     verbs = {"above": "beats", "below": "loses to", "open": "does not clearly differ from"}
     verb = verbs[pair_state(evidence, pair, 0.0).state]
     return f"{name} {verb} {over}: {pair.gained} gained, {pair.lost} lost, {pair.tied} tied"
@@ -48,10 +49,8 @@ def sentence(claims: Claims, row: Row) -> str:
     parts = several_tasks(claims, row)
     if parts is None or not parts[0] or row.action not in NARROWING:
         return said
-    reach = ", ".join(part.tag for part in parts[0])
-    return (
-        f"{said} This is several tasks: {reach} already reach the target, so judge the rest apart."
-    )
+    reach = already_reach([part.tag for part in parts[0]])
+    return f"{said} This is several tasks: {reach}, so judge the rest apart."
 
 
 def _target(claims: Claims) -> str:
@@ -334,7 +333,8 @@ def reasons(claims: Claims) -> tuple[str, ...]:
     found = list(known.values())
     for pair in evidence.pairs:
         if pair.baseline in known and pair.candidate in known:
-            found.append(against(evidence, pair.candidate, pair.baseline, pair.counts))
+            candidate, baseline = f"'{pair.candidate}'", f"'{pair.baseline}'"
+            found.append(against(evidence, candidate, baseline, pair.counts))
     if evidence.pilot is not None and evidence.pilot.gain is not None:
         found.append(against(evidence, "the pilot", "its own prompt", evidence.pilot.gain))
     if evidence.retained is not None:
@@ -366,8 +366,10 @@ def cannot_settle(claims: Claims, more: FurtherCases | None, best: Best | None) 
     """Say so when no affordable number of cases settles it."""
     if more is None or best is None or more.median is not None:
         return None
-    least = rate_mde(more.cap, claims.evidence.target, alpha=claims.evidence.settings.alpha)
-    seen = f"; {more.cap} cases can see {percent(least)} or more" if least is not None else ""
+    cases = more.cap * worth(best.system.outcomes)
+    least = rate_mde(cases, claims.evidence.target, alpha=claims.evidence.settings.alpha)
+    these = f"{'these ' if more.exhausted else ''}{more.cap:,} cases"
+    seen = f"; {these} can see {100 * least:.1f} points or more" if least is not None else ""
     return f"this suite cannot settle it: the truth is too close to the target{seen}"
 
 

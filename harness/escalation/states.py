@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from scipy.special import log_ndtr, ndtr, stdtr
 
-from harness.escalation.evidence import Evidence, Judge, Paired, Rate, SystemEvidence
+from harness.escalation.evidence import ROUNDING, Evidence, Judge, Paired, Rate, SystemEvidence
 from harness.statistics.claims import Claim, judge, pair_claim
 from harness.statistics.evalues import pair_evalue, rate_evalue
 from harness.statistics.rates import Clustered, above_pvalue, below_pvalue, clustered_pvalue
@@ -24,10 +24,9 @@ EFFECT = 0.05  # where looks at clustered data are most sensitive: a worthwhile 
 @lru_cache(maxsize=65536)
 def rate_pvalues(rate: Rate, reference: float, sequential: bool) -> tuple[float, float]:
     """One-sided p-values of "not above" and "not below", missing outputs at their worst."""
-    total = rate.n + rate.missing
+    total, low, high = rate.total, rate.worst, rate.best
     if not total or not rate.n:
         return 1.0, 1.0
-    low, high = rate.passed, rate.passed + rate.missing
     if rate.n_effective is not None and rate.clusters is not None:
         above = _clustered(rate, low / total, total, reference, below=False)
         below = _clustered(rate, high / total, total, reference, below=True)
@@ -44,8 +43,8 @@ def rate_pvalues(rate: Rate, reference: float, sequential: bool) -> tuple[float,
             math.exp(-max(float(rate_evalue(total - high, total, 1 - reference)), 0.0)),
         )
     return (
-        above_pvalue(int(low), total, reference),
-        below_pvalue(int(high), total, reference),
+        above_pvalue(math.floor(low + ROUNDING), total, reference),
+        below_pvalue(math.ceil(high - ROUNDING), total, reference),
     )
 
 
@@ -69,7 +68,13 @@ def _clustered(rate: Rate, mean: float, total: int, reference: float, *, below: 
     cases does not (Korn & Graubard 1998).
     """
     effective, clusters = rate.n_effective or 0.0, rate.clusters or 0
-    data = Clustered(mean=mean, n=total, n_effective=effective, clusters=clusters)
+    data = Clustered(
+        mean=mean,
+        n=total,
+        n_effective=effective,
+        clusters=clusters,
+        effective_clusters=rate.effective_clusters,
+    )
     score = clustered_pvalue(data, reference, below=below)
     passed = mean * effective
     test = below_pvalue if below else above_pvalue
@@ -84,7 +89,7 @@ def judged_pvalues(rate: Rate, reference: float, quality: Judge) -> tuple[float,
     of both is added to that of the rate (Rogan & Gladen 1978; Lee et al. 2025). Half a label is added
     on either side, so that a judge that never erred on 20 labels is not taken for infallible.
     """
-    total = rate.n + rate.missing
+    total = rate.total
     if not total or not rate.n:
         return 1.0, 1.0
     passes = quality.true_passes + quality.false_misses + 1
@@ -97,8 +102,8 @@ def judged_pvalues(rate: Rate, reference: float, quality: Judge) -> tuple[float,
     variance += reference**2 * sensitivity * (1 - sensitivity) / passes
     variance += (1 - reference) ** 2 * specificity * (1 - specificity) / misses
     deviation = math.sqrt(variance)
-    above = (rate.passed / total - shown) / deviation
-    below = ((rate.passed + rate.missing) / total - shown) / deviation
+    above = (rate.worst / total - shown) / deviation
+    below = (rate.best / total - shown) / deviation
     return float(ndtr(-above)), float(ndtr(below))
 
 
@@ -174,15 +179,31 @@ def difference_state(pair: Paired, reference: float, *, alpha: float = 0.05) -> 
 def _pair_state(
     pair: Paired, reference: float, alpha: float, sequential: bool, exact: bool
 ) -> Claim:
+    if not (pair.unpaired or pair.may_lose or pair.may_gain):
+        return _full_pair_state(pair, reference, alpha, sequential, exact)
+    worst, best = pair.at_worst(), pair.turned().at_worst().turned()
+    return judge(
+        pair.value,
+        reference,
+        above=_full_pair_state(worst, reference, alpha, sequential, exact).pvalue_above,
+        below=_full_pair_state(best, reference, alpha, sequential, exact).pvalue_below,
+        alpha=alpha,
+    )
+
+
+def _full_pair_state(
+    pair: Paired, reference: float, alpha: float, sequential: bool, exact: bool
+) -> Claim:
     value = pair.value
     if pair.standard_error is not None and pair.clusters is not None and value is not None:
         above, below = 1.0, 1.0
-        if pair.clusters > 1:
+        worth = pair.effective_clusters or pair.clusters
+        if worth >= 2:
             # Identical answers everywhere leave no spread: one case in the cell is then the doubt.
             error = max(pair.standard_error, 0.5 / pair.n)
             statistic = (value - reference) / error
-            above = float(stdtr(pair.clusters - 1, -statistic))
-            below = float(stdtr(pair.clusters - 1, statistic))
+            above = float(stdtr(worth - 1, -statistic))
+            below = float(stdtr(worth - 1, statistic))
             if sequential:
                 above = max(above, every_look(statistic, error))
                 below = max(below, every_look(-statistic, error))

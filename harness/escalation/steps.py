@@ -105,9 +105,20 @@ def _nothing(_: Claims) -> Step:
     return _step("nothing: watch for drift with the same suite", "pytest evals/")
 
 
+def _stay_on_prompt(c: Claims) -> Step:
+    """Nothing is to be done only where the deployed system is one that reaches the target."""
+    assert c.prompt is not None
+    deployed = c.champion is not None and c.champion.claim.state == "above"
+    return _nothing(c) if deployed or c.evidence.champion is None else _crown(c.prompt)
+
+
 def _step_down(c: Claims) -> Step:
     assert c.step_down is not None
-    return _step(f"make '{c.step_down.system.name}' the champion in rung.yaml", "pytest evals/")
+    return _crown(c.step_down)
+
+
+def _crown(best: Best) -> Step:
+    return _step(f"make '{best.system.name}' the champion in rung.yaml", "pytest evals/")
 
 
 def _cases(c: Claims, best: Best | None) -> Step:
@@ -202,7 +213,7 @@ def _build_rag(c: Claims) -> Step:
 
 def _use_rag(c: Claims) -> Step:
     assert c.rag is not None
-    return _step(f"make '{c.rag.system.name}' the champion in rung.yaml", "pytest evals/")
+    return _crown(c.rag)
 
 
 def _fix_retrieval(c: Claims) -> Step:
@@ -364,7 +375,7 @@ _STEPS: Mapping[str, Callable[[Claims], Step]] = {
     "0b": _do_not_ship,
     "1": _step_down,
     "1b": _nothing,
-    "2": _nothing,
+    "2": _stay_on_prompt,
     "3": _more_prompt,
     "4": _improve_prompt,
     "5": _change_model,

@@ -17,7 +17,7 @@ from harness.escalation.document import evidence_from_json, evidence_to_json
 from harness.escalation.evidence import Evidence, Training
 from harness.escalation.faults import Fault
 from harness.escalation.fragility import action_of, fewest_flips, targets_that_change
-from harness.escalation.further_cases import more_for_rate
+from harness.escalation.further_cases import more_for_rate, wants_cases
 from harness.escalation.headroom import headroom, scope
 from harness.escalation.sentences import cannot_settle, leaning, reasons, sentence
 from harness.escalation.steps import next_step
@@ -289,12 +289,15 @@ def _would_change(claims: Claims, row: Row) -> dict[str, Any]:
         found["flips"] = asdict(flip) if flip is not None else None
         found["target"] = targets_that_change(claims, row.action)
     for best in (claims.prompt, claims.probe, claims.rag):
-        if best is not None and best.claim.state == "open":
+        if best is None or best.claim.state != "open":
+            continue
+        if wants_cases(claims, best.system.outcomes):
             more = more_for_rate(claims, best.system.outcomes)
             found["further_cases"][best.system.name] = {
                 "median": more.median,
                 "open_at_cap": more.open_at_cap,
                 "cap": more.cap,
+                "exhausted": more.exhausted,
                 "note": cannot_settle(claims, more, best),
             }
     parts = scope(claims, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def percent(share: float) -> str:
@@ -36,6 +37,12 @@ def chance(share: float, *, digits: int = 0) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def already_reach(names: Sequence[str]) -> str:
+    """`x already reaches the target`, `x, y and z already reach the target`."""
+    who = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f"{who} already {'reaches' if len(names) == 1 else 'reach'} the target"
 
 
 def figure(value: float, *, least: float = 0.0) -> str:
