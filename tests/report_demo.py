@@ -87,6 +87,50 @@ def write_demo(reports: Path, *, suites: Sequence[MadeSuite] = SUITES, epochs: i
     return newest
 
 
+def lengthened(word: str) -> str:
+    """A name that has no place to break: longer than a phone is wide."""
+    return f"{word}_of_the_northern_warehouse_after_hours_twice"
+
+
+def write_long_names(reports: Path) -> Path:
+    """Write a blessed run and a newer one in which everything has a long name."""
+    suite, graded = lengthened("mail"), lengthened("tone")
+    systems = {lengthened(name): share for name, share in (("a", 0.4), ("b", 0.7), ("c", 0.5))}
+    champion, *_, last = systems
+    gate = {"metric": graded, "system": champion, "kind": "critical", "state": "failed",
+            "reason": f"1 miss in 200: {suite}-0001", "effect": 0.9, "low": 0.8, "high": 0.95}  # fmt: skip
+    made = MadeSuite(
+        name=suite, cases=200, target=0.8, rates=systems, metrics=(graded, lengthened("brief")),
+        tags=(lengthened("x"), lengthened("y")), gates=(gate, gate | {"kind": "at_least", "margin": 0.5}),
+    )  # fmt: skip
+    older = write_run(reports / f"20260101-000000-{'f' * 40}", [made], epochs=2)
+    shutil.copytree(
+        older, reports / "baseline", ignore=shutil.ignore_patterns("outputs*", "cases*")
+    )
+    newest = write_run(reports / "20260102-000000-0000", [replace(made, drift=0.3)], epochs=2)
+    document = read_document(newest)
+    document["systems"][0]["parts"] |= {lengthened("prompt"): "New."}
+    estimate = {"value": 0.8, "low": 0.7, "high": 0.9}
+    judge_row = {"suite": suite, "metric": graded, "system": champion, "judge": lengthened("judge"),
+                 "labels": 120, "source": "human", "raw_pass_rate": 0.8, "refusal": f"see {graded}",
+                 "conditions": [f"labels of {last}"], "pass_rate": estimate}  # fmt: skip
+    judge_row |= dict.fromkeys(("kappa", "sensitivity", "specificity"), estimate)
+    document |= {
+        "verdicts": [asdict(judge(evidence)) for evidence in _evidence(document)],
+        "judges": [judge_row],
+        "judge_differences": [{"suite": suite, "metric": graded, "baseline": champion, "candidate": last,
+                               "raw": 0.1, "pairs": 80, "difference": estimate}],
+        "labels": [{"suite": suite, "waiting": f"40 labels of {last}"}],
+        "diversity": [UNREADY | {"name": f"{suite}/{lengthened('train')}.jsonl", "map": DATASET["map"]}],
+        "categories": [{"suite": suite, "system": champion, "metric": graded, "category": "missing_fact",
+                        "count": 40, "examples": [f"{suite}-0003", f"{suite}-0006"]}],
+        "pilots": [{"suite": suite, "stale": ["cases"], "many_shot": [], "trainings": [
+            {"rows": rows, "seed": 0, "passed": rows / 10, "cases": 100} for rows in (100, 400)]}],
+    }  # fmt: skip
+    write_document(newest, document)
+    return newest
+
+
 def _judged(document: dict[str, Any]) -> dict[str, Any]:
     verdicts = [asdict(judge(evidence)) for evidence in _evidence(document)]
     return {

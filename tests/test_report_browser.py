@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_demo import write_demo
+from report_demo import write_demo, write_long_names
 from report_runs import MadeSuite, write_run
 from sample_project import SampleProject
 
-from harness.report import write_pages
+from harness.report import write_comparison, write_pages
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = (
@@ -289,6 +289,31 @@ class TestKeys:
         playwright.expect(page.locator(".skip")).to_be_focused()
 
 
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_long_names(tmp_path_factory.mktemp("long") / "reports")
+    write_pages(folder)
+    write_comparison(folder.parent / "baseline", folder)
+    return folder
+
+
+def wide_sections(page: Any) -> list[str]:
+    """The sections with something that is cut off or makes the page scroll sideways; all is opened."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth, wide = new Set();
+          for (const made of document.querySelectorAll("main details")) made.open = true;
+          for (const made of document.querySelectorAll("main *")) {
+            if (made.closest(".scroll, .two, .lbody, dialog, svg")) continue;
+            if (made.getBoundingClientRect().right > width + 1) wide.add(made.closest("main > *").id);
+          }
+          if (document.documentElement.scrollWidth > width) wide.add("page");
+          return [...wide];
+        }"""
+    )
+    return found
+
+
 class TestLooks:
     def paper(self, page: Any) -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
@@ -301,10 +326,30 @@ class TestLooks:
         page.click("#theme")
         assert self.paper(page) == "rgb(255, 255, 255)"
 
-    @pytest.mark.parametrize("width", [390, 820, 1440])
+    @pytest.mark.parametrize("width", [360, 390, 820, 1440])
     def test_nothing_is_wider_than_the_screen(self, demo: Path, visit: Open, width: int) -> None:
         page = visit(demo, viewport={"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert wide_sections(page) == []
+
+    @pytest.mark.parametrize("width", [360, 820, 1440])
+    @pytest.mark.parametrize("name", ["report.html", "compare-*.html"])
+    def test_nor_is_it_with_long_names(
+        self, long_names: Path, visit: Open, name: str, width: int
+    ) -> None:
+        (file,) = long_names.glob(name)
+        page = visit(file, viewport={"width": width, "height": 900})
+        assert page.locator("nav.toc li").count() == page.locator("main > [id]").count()
+        assert wide_sections(page) == []
+
+    def test_nor_is_a_case_with_long_names(self, long_names: Path, visit: Open) -> None:
+        page = visit(long_names / "report.html", viewport={"width": 360, "height": 900})
+        page.locator(".lrow").first.click()
+        page.locator("#drawer[open]").wait_for()
+        for summary in page.locator("#d-body summary").all():
+            summary.click()
+        assert page.evaluate(
+            "() => { const box = document.querySelector('.dbox'); return box.scrollWidth <= box.clientWidth }"
+        )
 
     def test_paper_leaves_out_what_needs_a_screen(self, demo: Path, visit: Open) -> None:
         page = visit(demo)

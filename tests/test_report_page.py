@@ -154,9 +154,9 @@ class TestVerdicts:
         }  # fmt: skip
         words = self.words(tmp_path, would_change=change)
         assert "'a': 3 more pass → stay on prompt" in words
-        assert "A target of 90.0 % or more → climb to RAG" in words
+        assert "A target of 90 % → climb to RAG" in words
         assert "About 190 further cases would settle 'a'" in words
-        said = "These are several tasks; x already reach the target; not yet shown of y (25 %)"
+        said = "These are several tasks; x already reaches the target; not yet shown of y (25 %)"
         assert said in words
 
     def test_put_their_own_counts_on_the_ladder(self, tmp_path: Path) -> None:

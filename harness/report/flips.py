@@ -14,7 +14,7 @@ from harness.report.charts import Reading, Scale
 from harness.report.columns import Index
 from harness.report.data import MISSED, PASSED, Codes, RunData, SuiteData
 from harness.report.ladders import deciding_metrics
-from harness.report.wording import counted, percent, pvalue, sentence, signed, span, spelled
+from harness.report.wording import agreeing, counted, percent, pvalue, signed, span, spelled
 
 MOST = 40  # flips listed on the page; the list of cases has all of them
 Change = Literal["lost", "gained"]
@@ -171,8 +171,9 @@ def standing(found: Sequence[Rival]) -> str:
     """State how many systems beat their champion."""
     better = sum(row.state == "better" for row in found)
     worse = sum(row.state == "worse" for row in found)
-    text = f"{better:,} of {counted(len(found), 'comparison')} beat the champion"
-    return sentence(f"{text}, {spelled(worse)} fall short of it" if worse else text)
+    beat, fall = agreeing(better, "beats", "beat"), agreeing(worse, "falls", "fall")
+    text = f"{better:,} of {counted(len(found), 'comparison')} {beat} the champion"
+    return f"{text}, {spelled(worse)} {fall} short of it" if worse else text
 
 
 def against(run: RunData, before: RunData) -> list[Rival]:

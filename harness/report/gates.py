@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from harness.report.charts import Reading, Scale
 from harness.report.data import RunData, inside
 from harness.report.wording import (
     NONE,
+    amount,
     counted,
     glyph,
     listed,
@@ -21,14 +23,19 @@ from harness.report.wording import (
     pvalue,
     sentence,
     signed,
+    signed_amount,
     spelled,
 )
 
+Write: TypeAlias = Callable[[float | None], str]
+
 ORDER = ("failed", "undecided", "not_judged", "passed")
-KINDS = (
-    ("critical", "Critical", "one miss fails it"),
-    ("no_worse_than", "No worse than the blessed run", "difference in points"),
-    ("at_least", "Floor", "pass rate in per cent"),
+KINDS = (  # kind, whether of means, title, note
+    ("critical", False, "Critical", "one miss fails it"),
+    ("no_worse_than", False, "No worse than the blessed run", "difference in points"),
+    ("no_worse_than", True, "No worse than the blessed run", "difference of means"),
+    ("at_least", False, "Floor", "pass rate in per cent"),
+    ("at_least", True, "Floor", "mean"),
 )
 LOOKS = {"failed": "x"}
 
@@ -73,16 +80,22 @@ def ordered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def groups(run: RunData) -> list[GateGroup]:
     """Build the table of gates."""
     found = []
-    for kind, title, note in KINDS:
-        rows = ordered([row for row in run.rows("gates") if row["kind"] == kind])
+    for kind, graded, title, note in KINDS:
+        rows = ordered(
+            [
+                row
+                for row in run.rows("gates")
+                if row["kind"] == kind and _is_graded(run, row) == graded
+            ]
+        )
         if rows:
-            scale, ticks = _scale(kind, rows)
+            scale, ticks = _scale(kind, rows, graded=graded)
             found.append(
                 GateGroup(
                     title=title,
                     note=note,
                     axis=charts.axis(scale, ticks),
-                    rows=tuple(_row(row, run, scale) for row in rows),
+                    rows=tuple(_row(row, run, scale, graded=graded) for row in rows),
                 )
             )
     return found
@@ -111,6 +124,8 @@ def finding(run: RunData) -> str:
     ]
     first, *rest = parts
     number, words = first.split(" ", 1)
+    if total == 1:
+        return f"The one gate {words}"
     return sentence(listed([f"{number} of {spelled(total)} gates {words}", *rest]))
 
 
@@ -134,27 +149,44 @@ def headline(run: RunData) -> tuple[str, str]:
     return "not_judged", "no gate judged" if counts["not_judged"] else "no gates"
 
 
-def _is_rate(run: RunData, row: Mapping[str, Any]) -> bool:
+def _is_graded(run: RunData, row: Mapping[str, Any]) -> bool:
+    """Whether a gate is on a mean; a critical one is on misses, whatever its metric."""
     estimate = run.estimate(row["suite"], row["metric"], row["system"])
-    return estimate is None or estimate.get("kind", "rate") != "mean"
+    is_mean = estimate is not None and estimate.get("kind") == "mean"
+    return is_mean and row["kind"] != "critical"
 
 
-def _scale(kind: str, rows: list[dict[str, Any]]) -> tuple[Scale, list[tuple[float, str]]]:
+def _scale(
+    kind: str, rows: list[dict[str, Any]], *, graded: bool
+) -> tuple[Scale, list[tuple[float, str]]]:
     if kind == "no_worse_than":
         ends = [abs(row[key]) for row in rows for key in ("low", "high", "margin") if row.get(key)]
-        reach = next((r for r in (0.05, 0.1, 0.2, 0.5) if max(ends, default=0.1) <= r), 1.0)
-        text = f"{100 * reach:.0f}"
+        most = max(ends, default=0.1)
+        reach = next((r for r in (0.05, 0.1, 0.2, 0.5, 1.0) if most <= r), math.ceil(most))
+        text = f"{reach:g}" if graded else f"{100 * reach:.0f}"
         return Scale(low=-reach, high=reach), [(-reach, f"−{text}"), (0, "0"), (reach, f"+{text}")]
-    lows = [
-        row[key] for row in rows for key in ("low", "effect", "margin") if row.get(key) is not None
-    ]
-    start = next((s for s in (0.9, 0.8, 0.5) if min(lows, default=0) >= s), 0.0)
-    middle = (start + 1) / 2
+    keys = ("low", "effect", "margin", "high")
+    ends = [row[key] for row in rows for key in keys if row.get(key) is not None]
+    # A mean may lie anywhere; a rate never outside of 0 and 1.
+    low, high = min([0.0, *ends]), max([1.0, *ends])
+    start = next((s for s in (0.9, 0.8, 0.5) if min(ends, default=0) >= s), low)
+    middle = (start + high) / 2
+    scale = Scale(low=start, high=high)
+    if graded:
+        return scale, [(value, amount(value)) for value in (start, middle, high)]
     ticks = [(start, percent(start, digits=0)), (middle, percent(middle, digits=0)), (1, "100 %")]
-    return Scale(low=start, high=1.0), ticks
+    return scale, ticks
 
 
-def _row(row: Mapping[str, Any], run: RunData, scale: Scale) -> GateRow:
+def _writers(kind: str, graded: bool) -> tuple[Write, Write]:
+    """How effects, and how sizes of effects, are written."""
+    size = amount if graded else percent
+    if kind == "no_worse_than":
+        return signed_amount if graded else signed, size
+    return size, size
+
+
+def _row(row: Mapping[str, Any], run: RunData, scale: Scale, *, graded: bool) -> GateRow:
     paired = row["kind"] == "no_worse_than"
     reading = Reading(value=row.get("effect"), low=row.get("low"), high=row.get("high"))
     margin = row.get("margin")
@@ -167,9 +199,9 @@ def _row(row: Mapping[str, Any], run: RunData, scale: Scale) -> GateRow:
         if paired
         else margin
     )
-    write = signed if paired else percent
+    write, size = _writers(row["kind"], graded)
     plot = None
-    if reading.value is not None and _is_rate(run, row):
+    if reading.value is not None:
         references = [(0.0, "zero")] if paired else []
         if floor is not None:
             references.append((floor, "tgt"))
@@ -191,8 +223,8 @@ def _row(row: Mapping[str, Any], run: RunData, scale: Scale) -> GateRow:
         plot=plot,
         effect=write(reading.value),
         limits=NONE if reading.low is None else f"{write(reading.low)} to {write(reading.high)}",
-        margin=NONE if floor is None else signed(floor) if paired else percent(floor),
-        mde=percent(row.get("mde")),
+        margin=write(floor),
+        mde=size(row.get("mde")),
         pairs=NONE if pairs is None else f"{pairs:,}",
         pvalue=pvalue(row.get("pvalue_adjusted")),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from harness.escalation import outcomes_of_run
 from harness.report import charts
 from harness.report.charts import Mark, Reading, Scale
 from harness.report.data import MISSED, PASSED, RunData, SuiteData, inside
@@ -88,14 +89,9 @@ def cards(run: RunData) -> list[Card]:
 
 
 def deciding_metrics(run: RunData, suite: SuiteData) -> tuple[str, ...]:
-    """Return the metrics that make a case pass: named, else gated, else all that pass or miss."""
-    rates = [
-        row["metric"] for row in run.of_suite("estimates", suite.name) if row.get("kind") == "rate"
-    ]
-    gated = [row["metric"] for row in run.of_suite("gates", suite.name)]
-    named = [metric for metric in suite.info.get("decides") or () if metric in suite.metrics]
-    chosen = named or [metric for metric in gated if metric in rates] or rates
-    return tuple(dict.fromkeys(chosen))
+    """Return the metrics that make a case pass, as the verdict takes them."""
+    row = {**suite.info, "name": suite.name, "metrics": suite.metrics}
+    return tuple(outcomes_of_run.deciding_metrics(run.document, row))
 
 
 def standings(run: RunData, suite: SuiteData) -> list[Standing]:
@@ -150,12 +146,19 @@ def _judged(run: RunData, suite: str, system: str) -> tuple[Reading, int, int] |
             if known.get("name") == system and n:
                 from harness.statistics.rates import Clustered, clustered_interval, wilson
 
-                worth, clusters = (
-                    inside(known, "outcomes", k) for k in ("n_effective", "clusters")
+                worth, clusters, unequal = (
+                    inside(known, "outcomes", k)
+                    for k in ("n_effective", "clusters", "effective_clusters")
                 )
                 low, high = wilson(passed, n)
                 if worth and clusters:
-                    data = Clustered(mean=passed / n, n=n, n_effective=worth, clusters=clusters)
+                    data = Clustered(
+                        mean=passed / n,
+                        n=n,
+                        n_effective=worth,
+                        clusters=clusters,
+                        effective_clusters=unequal,
+                    )
                     low, high = clustered_interval(data)
                 return Reading(value=passed / n, low=low, high=high), round(passed), n
     return None

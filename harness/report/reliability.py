@@ -20,7 +20,8 @@ from harness.report.data import (
     SuiteData,
     inside,
 )
-from harness.report.wording import counted, listed, percent
+from harness.report.ladders import deciding_metrics
+from harness.report.wording import agreeing, counted, listed, percent
 from harness.types import INPUT_REFUSED, OUTPUT_WITHHELD
 
 MODERATED = (INPUT_REFUSED, OUTPUT_WITHHELD)
@@ -34,7 +35,7 @@ class Reliability:
     suite: str
     system: str
     champion: bool
-    outputs: int
+    outputs: int  # that were asked for
     errored: int
     unscored: int
     not_run: int
@@ -57,9 +58,9 @@ class Reliability:
 
 def _always(run: RunData, suite: SuiteData, system: str) -> str:
     """How many cases of the first deciding metric were passed in every epoch."""
-    decides = list(suite.info.get("decides") or ()) or list(suite.metrics[:1])
+    decides = deciding_metrics(run, suite)[:1]
     for row in run.of_suite("repeated", suite.name):
-        if row["system"] == system and row["metric"] == decides[0]:
+        if row["system"] == system and row["metric"] in decides:
             return percent(inside(row, "pass_hat_k", "value"))
     return "–"
 
@@ -85,22 +86,27 @@ def section(run: RunData) -> dict[str, Any]:
 
 def finding(found: list[Reliability]) -> str:
     """State what was lost in a sentence."""
-    parts = [
-        f"{total:,} {word}"
-        for word, total in (
-            ("errored", sum(row.errored for row in found)),
-            ("unscored", sum(row.unscored for row in found)),
-            ("not run", sum(row.not_run for row in found)),
-        )
-        if total
-    ]
     outputs = sum(row.outputs for row in found)
     flaky = sum(row.flaky or 0 for row in found)
-    if not parts:
-        text = f"All {counted(outputs, 'output')} came back and were scored"
-    else:
+    parts = _lost(found)
+    if parts:
         text = f"Of {counted(outputs, 'output')} {listed(parts)}"
-    return text + (f"; {counted(flaky, 'case')} flicker between epochs" if flaky else "")
+    elif outputs == 1:
+        text = "The one output came back and was scored"
+    else:
+        text = f"All {outputs:,} outputs came back and were scored" if outputs else "No output yet"
+    flicker = agreeing(flaky, "flickers", "flicker")
+    return text + (f"; {counted(flaky, 'case')} {flicker} between epochs" if flaky else "")
+
+
+def _lost(found: list[Reliability]) -> list[str]:
+    errored, unscored, not_run = (
+        sum(getattr(row, name) for row in found) for name in ("errored", "unscored", "not_run")
+    )
+    parts = [f"{errored:,} errored"] if errored else []
+    parts += [f"{unscored:,} {agreeing(unscored, 'has', 'have')} no score"] if unscored else []
+    parts += [f"{not_run:,} {agreeing(not_run, 'was', 'were')} not run"] if not_run else []
+    return parts
 
 
 def _row(run: RunData, suite: SuiteData, system: str) -> Reliability:
@@ -110,14 +116,14 @@ def _row(run: RunData, suite: SuiteData, system: str) -> Reliability:
     not_run = int((states == NOT_RUN).any(0).sum())
     present = int((states > 0).any(0).sum())
     usage = next((u for u in run.of_suite("usage", suite.name) if u["system"] == system), {})
-    outputs = usage.get("outputs") or present - not_run
+    answered = usage.get("outputs") or present - not_run
     good = max(0, present - errored - unscored - not_run)
     parts = [(good, "b3"), (unscored, "b2"), (errored, "bad"), (not_run, "b1")]
     return Reliability(
         suite=suite.name,
         system=system,
         champion=system == suite.champion,
-        outputs=outputs,
+        outputs=answered + not_run,
         errored=errored,
         unscored=unscored,
         not_run=not_run,
@@ -125,7 +131,7 @@ def _row(run: RunData, suite: SuiteData, system: str) -> Reliability:
         flaky=_flaky(states) if suite.epochs > 1 else None,
         moderated=moderated(usage),
         always=_always(run, suite, system),
-        cached=percent((usage.get("cached") or 0) / outputs, digits=0) if outputs else "–",
+        cached=percent((usage.get("cached") or 0) / answered, digits=0) if answered else "–",
         bar=charts.stacked(parts, f"{good} scored, {unscored} unscored, {errored} errored"),
     )
 

@@ -11,7 +11,7 @@ from harness.report import charts
 from harness.report.charts import Reading, Scale
 from harness.report.data import RunData, SuiteData
 from harness.report.ladders import deciding_metrics
-from harness.report.wording import percent, sentence, span
+from harness.report.wording import percent, span
 
 MOST_TAGS = 8  # of a suite
 LEAST_CASES = 10  # below this a tag's rate is no finding
@@ -64,8 +64,8 @@ def finding(groups: list[SliceGroup]) -> str:
     if not rows:
         return "Pass rates by tag"
     value, group, row = min(rows, key=lambda item: item[0])
-    return sentence(
-        f"{row.tag} in {group.suite} is the weakest: {group.system} passes {percent(value)} %"
+    return (
+        f"'{row.tag}' in {group.suite} is the weakest: '{group.system}' passes {percent(value)} %"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,9 @@ class Fact:
 def facts(verdict: Mapping[str, Any]) -> list[Fact]:
     """Return the verdict's parts, in the order in which a lead asks for them."""
     step = verdict.get("next_step") or {}
+    opinions = inside(verdict.get("evidence"), "opinions") or ()
+    systems = inside(verdict.get("evidence"), "systems") or ()
+    names = [*(inside(row, "name") for row in systems), *(inside(row, "by") for row in opinions)]
     found = [
         _fact("Leaning", verdict.get("leaning")),
         _fact("Confidence", *_confidence(verdict.get("confidence"))),
@@ -59,12 +62,16 @@ def facts(verdict: Mapping[str, Any]) -> list[Fact]:
         _fact("Training", *_training(verdict)),
         _fact("Would change", *_would_change(verdict.get("would_change"))),
         _fact("Scope", _scope(inside(verdict, "would_change", "scope"))),
-        _fact("Because", *(verdict.get("reasons") or ()), behind=True),
-        _fact("Conditions", *(verdict.get("conditions") or ()), behind=True),
+        _fact("Because", *(verdict.get("reasons") or ()), names=names, behind=True),
+        _fact("Conditions", *(verdict.get("conditions") or ()), names=names, behind=True),
     ]
     found += [
-        _fact("Another view", f"{o.get('by')}: {phrase(str(o.get('action')))}. {o.get('because')}")
-        for o in inside(verdict.get("evidence"), "opinions") or ()
+        _fact(
+            "Another view",
+            f"{o.get('by')}: {phrase(str(o.get('action')))}. {o.get('because')}",
+            names=names,
+        )
+        for o in opinions
     ]
     return [fact for fact in found if fact.lines]
 
@@ -105,9 +112,12 @@ def project_words(project: Any) -> tuple[str, str]:
     return text, ""
 
 
-def _fact(title: str, *values: Any, behind: bool = False) -> Fact:
-    lines = [sentence(described(value)) for value in values]
-    return Fact(title=title, lines=tuple(line for line in lines if line), behind=behind)
+def _fact(title: str, *values: Any, names: Sequence[str] = (), behind: bool = False) -> Fact:
+    """Begin each line with a capital, but for a name that it begins with."""
+    begun = tuple(f"{name}{after}" for name in names for after in " :")
+    lines = [described(value) for value in values]
+    kept = (line if begun and line.startswith(begun) else sentence(line) for line in lines if line)
+    return Fact(title=title, lines=tuple(kept), behind=behind)
 
 
 def _confidence(value: Any) -> list[str]:
@@ -174,15 +184,17 @@ def _training(verdict: Mapping[str, Any]) -> list[str]:
 def _would_change(value: Any) -> list[str]:
     if not isinstance(value, Mapping):
         return [described(value)]
+    from harness.escalation.words import goal
+
     lines = []
     flips = value.get("flips")
     if isinstance(flips, Mapping):
         lines.append(f"{flips.get('what')} → {phrase(str(flips.get('becomes')))}")
-    for side, words in (("lower", "or less"), ("higher", "or more")):
+    for side in ("lower", "higher"):
         other = inside(value.get("target"), side)
         if other:
             became = phrase(str(other.get("becomes")))
-            lines.append(f"a target of {percent(other['target'])} % {words} → {became}")
+            lines.append(f"a target of {goal(other['target'])} → {became}")
     further = inside(value, "further_cases")
     lines += [_further(str(name), more) for name, more in (further or {}).items()]
     return lines
@@ -191,7 +203,7 @@ def _would_change(value: Any) -> list[str]:
 def _further(system: str, more: Any) -> str:
     """How many more cases would settle an open claim about a system."""
     if not inside(more, "median") and None in (inside(more, "open_at_cap"), inside(more, "cap")):
-        return f"{system}: {described(more)}"
+        return f"'{system}': {described(more)}"
     from harness.escalation.outlook_words import further_line
 
     return further_line(system, more)
@@ -201,7 +213,7 @@ def _scope(found: Any) -> str:
     """Say that a suite is several tasks, some of which already reach the target."""
     if not isinstance(found, Mapping):
         return ""
-    reach = listed([str(tag) for tag in found.get("reach") or ()])
+    reach = [str(tag) for tag in found.get("reach") or ()]
     rest = [
         f"{part['tag']} ({percent(part['passed'] / part['n'], digits=0)} %)"
         for part in found.get("rest") or ()
@@ -210,5 +222,7 @@ def _scope(found: Any) -> str:
     who = f" for '{found['system']}'" if found.get("system") else ""
     if not reach:
         return f"these are several tasks{who}: {listed(rest)}"
-    text = f"these are several tasks; {reach} already reach the target{who}"
+    from harness.escalation.words import already_reach
+
+    text = f"these are several tasks; {already_reach(reach)}{who}"
     return text + (f"; not yet shown of {listed(rest)}" if rest else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -12,6 +13,8 @@ from markupsafe import Markup, escape
 from harness.design import GLYPHS, visible
 
 NONE = "–"
+NO_BREAK = "\u00a0"
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:points?|s|min|h|GiB)\b)")
 MINUS = "−"
 
 ACTION_GLYPHS: Mapping[str, str] = MappingProxyType(
@@ -36,18 +39,25 @@ def phrase(word: str) -> str:
 
 
 def coded(text: str) -> Markup:
-    """Set what stands between backticks as code; everything is escaped first.
+    """Set a sentence: backticks make code, numbers stay with their units; everything is escaped.
 
     >>> str(coded("run `rung data` <now>"))
     'run <code>rung data</code> &lt;now&gt;'
+    >>> str(coded("98 % of `tail -n 3 s`"))
+    '98\\xa0% of <code>tail -n 3 s</code>'
     """
     pieces = visible(text).split("`")
     if len(pieces) % 2 == 0:
-        return escape(visible(text))
+        return escape(_kept_together(visible(text)))
     return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece)
+        Markup("<code>{}</code>").format(piece) if i % 2 else escape(_kept_together(piece))
         for i, piece in enumerate(pieces)
     )
+
+
+def _kept_together(text: str) -> str:
+    """Put a no-break space between a number and its unit."""
+    return BEFORE_UNIT.sub(NO_BREAK, text)
 
 
 def glyph(state: str) -> str:
@@ -70,6 +80,11 @@ def signed(value: float | None) -> str:
 def amount(value: float | None) -> str:
     """A mean of a graded metric: three significant digits."""
     return NONE if value is None else f"{value:.3g}".replace("-", MINUS)
+
+
+def signed_amount(value: float | None) -> str:
+    """A difference of means."""
+    return NONE if value is None else f"{value:+.3g}".replace("-", MINUS) if value else "0"
 
 
 def span(low: float | None, high: float | None, *, write: Any = percent) -> str:
@@ -106,6 +121,11 @@ WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "
 def spelled(number: int) -> str:
     """Small numbers as words, for headings."""
     return WORDS[number] if number < len(WORDS) else f"{number:,}"
+
+
+def agreeing(number: int, one: str, many: str) -> str:
+    """The form of a verb that goes with a number: one falls, two fall."""
+    return one if number == 1 else many
 
 
 def listed(words: Sequence[str]) -> str:
