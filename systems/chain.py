@@ -13,7 +13,7 @@ from harness.types import Output, Step, SystemSpec
 from systems.answers import describe, unusable
 from systems.backend import Backend, Completion, Decoding, Request
 from systems.callables import import_callable
-from systems.dialogue import Draft, total_latency, total_usage
+from systems.dialogue import Draft, total_attempts, total_latency, total_usage
 from systems.python import call_within
 from systems.template import PromptTemplate, RenderError
 
@@ -31,6 +31,7 @@ class Progress:
     texts: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
+    seconds: list[float | None] = field(default_factory=list)  # of each model and function asked
     error: str | None = None
 
     @property
@@ -46,8 +47,8 @@ class Progress:
             passages=self.draft.passages,
             steps=tuple(self.steps),
             usage=total_usage(self.completions),
-            latency_s=total_latency(self.completions),
-            attempts=max(1, sum(completion.attempts for completion in self.completions)),
+            latency_s=total_latency(self.seconds, besides=self.draft.latency_s),
+            attempts=total_attempts(self.completions),
             finish_reason=None if last is None else last.finish_reason,
             refused=False if last is None else last.refused,
             prompt=None if last is None else last.prompt,
@@ -136,26 +137,29 @@ class Chain:
         for index, completion in self._backend().complete(requests, decoding):
             progress = asked[index]
             progress.completions.append(completion)
+            progress.seconds.append(completion.latency_s)
             if completion.error is not None:
                 progress.error = f"step {step}: {completion.error}"
             self._note(progress, step, completion.text, completion)
             yield progress
 
     def _call(self, progress: Progress, step: str) -> None:
-        started = time.perf_counter()
         case, texts = progress.draft.case, dict(progress.texts)
         function = self._functions[step]
         timeout_s = self.options[step].get("timeout_s", TIMEOUT_S)
+        started = time.perf_counter()
         try:
             value = call_within(lambda _: function(case, texts), None, timeout_s=timeout_s)
         except (Exception, SystemExit) as error:
             progress.error = f"step {step}: {describe(error, with_place=True)}"
             return
+        finally:
+            seconds = time.perf_counter() - started
+            progress.seconds.append(seconds)
         if reason := unusable(value):
             progress.error = f"step {step} {reason}"
             return
-        made = Completion(text=value, latency_s=time.perf_counter() - started)
-        self._note(progress, step, value, made)
+        self._note(progress, step, value, Completion(text=value, latency_s=seconds))
 
     def _note(self, progress: Progress, step: str, text: str, completion: Completion) -> None:
         progress.texts[step] = text

@@ -9,7 +9,7 @@ from typing import cast
 from harness.errors import ConfigError
 from harness.types import Case, Output, Step, SystemSpec
 from systems.backend import Backend, OptionScorer, OptionScores, Request
-from systems.dialogue import Draft
+from systems.dialogue import Draft, total_latency
 
 EXCLUDED = ("tools", "steps", "json_schema", "answer")
 
@@ -87,7 +87,7 @@ class Choosing:
                 for label, value in zip(labels, values, strict=False)
             ),
             usage=scores.usage,
-            latency_s=scores.latency_s,
+            latency_s=total_latency([scores.latency_s], besides=draft.latency_s),
             finish_reason=None if scores.error else "stop",
             prompt=scores.prompt,
             error=scores.error,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ class Draft:
     case: Case
     variables: Mapping[str, Any]
     passages: tuple[Passage, ...] = ()
+    latency_s: float = 0.0  # to find its examples and passages
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Dialogue:
     completions: list[Completion] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
+    functions_s: float = 0.0  # spent in the functions that the model called
 
     @property
     def last(self) -> Completion:
@@ -88,8 +90,11 @@ class Dialogue:
             passages=self.draft.passages,
             steps=tuple(self.steps) if several else (),
             usage=total_usage(self.completions),
-            latency_s=total_latency(self.completions),
-            attempts=sum(completion.attempts for completion in self.completions),
+            latency_s=total_latency(
+                (completion.latency_s for completion in self.completions),
+                besides=self.draft.latency_s + self.functions_s,
+            ),
+            attempts=total_attempts(self.completions),
             finish_reason=last.finish_reason,
             refused=last.refused,
             prompt=last.prompt,
@@ -108,10 +113,18 @@ def total_usage(completions: Sequence[Completion]) -> Usage | None:
     )
 
 
-def total_latency(completions: Sequence[Completion]) -> float | None:
-    """Seconds of all completions, one after the other."""
-    known = [c.latency_s for c in completions if c.latency_s is not None]
-    return sum(known) if known else None
+def total_latency(answers: Iterable[float | None], *, besides: float) -> float | None:
+    """Seconds of all answers, one after the other, and of what else a case took.
+
+    None where no answer was timed: what was only prepared is no latency.
+    """
+    known = [seconds for seconds in answers if seconds is not None]
+    return sum(known) + besides if known else None
+
+
+def total_attempts(completions: Sequence[Completion]) -> int:
+    """One attempt, and those that any of the completions took beyond its first."""
+    return 1 + sum(completion.attempts - 1 for completion in completions)
 
 
 def extract(text: str, answer: Mapping[str, str]) -> str:

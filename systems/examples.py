@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import ConfigError
-from harness.types import Case, Encoder, SystemSpec
+from harness.types import Case, CaseInput, Encoder, SystemSpec
 from systems import load_encoder
 from systems.fingerprint import encoder_of
-from systems.rows import Row, query_text, read_rows
+from systems.rows import Row, asked_texts, query_text, read_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class Chooser(Protocol):
@@ -33,23 +38,36 @@ class FirstExamples:
 class SimilarExamples:
     """The `k` examples whose inputs mean most nearly what the case's does, the nearest last.
 
-    Nearest last, because models lean on what stands right before the question. An example with
-    the very input of the case is left out: it would give the answer away.
+    Nearest last, because models lean on what stands right before the question. An example that
+    asks what the case asks, however it is written down, is left out: it would give the answer away.
     """
 
     def __init__(self, examples: Sequence[Row], k: int, encoder: Callable[[], Encoder]) -> None:
         self.examples, self.k, self._encoder = list(examples), k, encoder
 
     def choose(self, cases: Sequence[Case]) -> list[list[Row]]:
-        encoder = self._encoder()
-        texts = [query_text(example.input) for example in self.examples]
-        queries = [query_text(case.input) for case in cases]
-        similarity = encoder.encode(queries) @ encoder.encode(texts).T  # (cases, examples)
+        queries = self._encoder().encode([query_text(case.input) for case in cases])
+        similarity = queries @ self._vectors.T  # (cases, examples)
         chosen = []
-        for query, row in zip(queries, similarity, strict=True):
-            nearest = [i for i in (-row).argsort(kind="stable") if texts[i] != query][: self.k]
-            chosen.append([self.examples[i] for i in reversed(nearest)])
+        for case, row in zip(cases, similarity, strict=True):
+            asked = _asked(case.input)
+            others = [i for i in (-row).argsort(kind="stable") if not asked & self._asked[i]]
+            chosen.append([self.examples[i] for i in reversed(others[: self.k])])
         return chosen
+
+    @cached_property
+    def _vectors(self) -> npt.NDArray[np.float32]:
+        return self._encoder().encode([query_text(example.input) for example in self.examples])
+
+    @cached_property
+    def _asked(self) -> list[frozenset[str]]:
+        return [_asked(example.input) for example in self.examples]
+
+
+def _asked(value: CaseInput) -> frozenset[str]:
+    """What an input asks, whole and as it is searched with."""
+    query = query_text(value)
+    return asked_texts(value) | asked_texts(query) | {query}
 
 
 def chooser_of(spec: SystemSpec, options: Mapping[str, Any]) -> Chooser:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,8 +126,7 @@ def is_local(folder: Path, source: str) -> bool:
 def _model_parts(spec: SystemSpec, model: ModelSpec, hasher: FileHasher) -> dict[str, str]:
     options = {k: v for k, v in model.options.items() if k not in INDIFFERENT_MODEL_OPTIONS}
     if model.kind == "openai":
-        endpoint = re.sub(r"//[^/@]*@", "//", options.pop("base_url", "the openai client's own"))
-        parts = {"model": f"{model.source} at {endpoint}"}
+        parts = {"model": f"{model.source} at {_endpoint(options.pop('base_url', None))}"}
     else:
         parts = {"model": _model(spec, model.source, f"models.{model.name}", hasher)}
         if tokenizer := options.pop("tokenizer", None):
@@ -135,6 +135,12 @@ def _model_parts(spec: SystemSpec, model: ModelSpec, hasher: FileHasher) -> dict
     if options:
         parts["model options"] = _json(options)
     return parts
+
+
+def _endpoint(base_url: str | None) -> str:
+    """Where a server is asked, without credentials: what the client reads where nothing is said."""
+    url = base_url or os.environ.get("OPENAI_BASE_URL") or "the openai client's own"
+    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _model(spec: SystemSpec, source: str, key: str, hasher: FileHasher) -> str:
@@ -170,8 +176,10 @@ def _option_parts(spec: SystemSpec, hasher: FileHasher) -> dict[str, str]:
         elif name == "adapter" and not spec.path(value).exists():
             raise no_adapter(spec)
         elif name in FILE_OPTIONS or (name == "json_schema" and isinstance(value, str)):
-            kept = KEPT.get(name, is_source)
-            parts[name] = hasher.tree([spec.path(value)], key=key, kept=kept)
+            kept, named = KEPT.get(name, is_source), name == "corpus"
+            parts[name] = hasher.tree([spec.path(value)], key=key, kept=kept, named=named)
+        elif name == "json_schema":
+            parts[name] = _json(value, sort_keys=False)  # answers have their fields in its order
         elif name == "code":
             parts[name] = hasher.tree([spec.path(path) for path in value], key=key)
         elif name == "examples":
@@ -312,5 +320,5 @@ def _is_document(name: Path) -> bool:
 KEPT: Mapping[str, Callable[[Path], bool]] = {"adapter": _is_loaded, "corpus": _is_document}
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+def _json(value: Any, *, sort_keys: bool = True) -> str:
+    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, default=str)

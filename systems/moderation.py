@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from harness.types import INPUT_REFUSED, MODERATION, OUTPUT_WITHHELD, Case, Output, Step, SystemSpec
 from systems.answers import describe, printable
 from systems.callables import import_callable
+from systems.dialogue import total_latency
 from systems.python import call_within
 from systems.rows import as_text
 
@@ -41,15 +43,21 @@ class Moderation:
 
     def around(self, answer: Answer, cases: Sequence[Case], epoch: int) -> Iterator[Output]:
         """Yield refusals, and what `answer` yields for the other cases unless it is withheld."""
-        asked = []
+        asked: list[Case] = []
+        seconds: dict[str, float] = {}  # that the check of each input took
         for case in cases:
+            started = time.perf_counter()
             checked = self._checked_input(case, epoch)
+            seconds[case.id] = time.perf_counter() - started
             if checked is None:
                 asked.append(case)
             else:
-                yield checked
+                yield replace(checked, latency_s=seconds[case.id])
         for output in answer(asked):
-            yield output if output.error else self._checked_output(output)
+            started = time.perf_counter()
+            checked = output if output.error else self._checked_output(output)
+            besides = seconds[output.case_id] + time.perf_counter() - started
+            yield replace(checked, latency_s=total_latency([output.latency_s], besides=besides))
 
     def _checked_input(self, case: Case, epoch: int) -> Output | None:
         """What is answered in place of the model; None where it may be asked."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
 from harness.errors import ConfigError
-from harness.types import Case, Message, Output, Passage, Rung, SystemSpec
+from harness.types import Case, Message, Output, Passage, Rung, SystemSpec, ToolCall
 from systems import resolve
 from systems.answer_schema import read_answer_schema
 from systems.backend import Backend, BackendSpec, Decoding, Request, open_backend
@@ -36,6 +37,7 @@ class PromptSystem:
         _check_chain(spec)
         self.spec = spec
         self.decoding = Decoding.of(spec.options.get("decoding", {}))
+        self._warm = False
 
     @property
     def name(self) -> str:
@@ -150,6 +152,7 @@ class PromptSystem:
             else:
                 asked.append(case)
         if asked:
+            self._warm_up(asked[0])
             yield from self._complete(self._drafts(asked), epoch)
 
     def _complete(self, drafts: Sequence[Draft], epoch: int) -> Iterator[Output]:
@@ -193,7 +196,7 @@ class PromptSystem:
         if self.toolbox is None or not completion.calls or completion.error is not None:
             return dialogue.output(epoch, answer=answer)
         try:
-            calls = [self.toolbox.answer(raw, dialogue.draft.case) for raw in completion.calls]
+            calls = self._call(self.toolbox, dialogue)
         except CallError as error:
             return dialogue.output(epoch, error=str(error))
         dialogue.calls.extend(calls)
@@ -205,6 +208,14 @@ class PromptSystem:
         dialogue.go_on(completion.calls, calls)
         return None
 
+    def _call(self, toolbox: Toolbox, dialogue: Dialogue) -> list[ToolCall]:
+        """Answer the calls of a model's last completion; their time is the case's."""
+        started = time.perf_counter()
+        try:
+            return [toolbox.answer(raw, dialogue.draft.case) for raw in dialogue.last.calls]
+        finally:
+            dialogue.functions_s += time.perf_counter() - started
+
     def _unanswerable(self, case: Case) -> str | None:
         """Say why a case cannot be asked, or None where it can."""
         return None if self.toolbox is None else self.toolbox.fault(case)
@@ -212,13 +223,26 @@ class PromptSystem:
     def _unanswered(self, case: Case, epoch: int, error: str) -> Output:
         return Output(case_id=case.id, epoch=epoch, text="", error=error)
 
+    def _warm_up(self, case: Case) -> None:
+        """Load what examples and passages are found with: no answer is charged for that."""
+        if not self._warm:
+            self._drafts([case])
+            self._warm = True
+
     def _drafts(
         self, cases: Sequence[Case], retrieved: Sequence[Sequence[Passage]] | None = None
     ) -> list[Draft]:
+        started = time.perf_counter()
         examples = self.chooser.choose(cases) if self.chooser else [[] for _ in cases]
         found = self.retrieve(cases) if retrieved is None else retrieved
+        share_s = (time.perf_counter() - started) / len(cases)  # found for all of them at once
         return [
-            Draft(case=case, passages=tuple(shown), variables=self._variables(case, chosen, shown))
+            Draft(
+                case=case,
+                passages=tuple(shown),
+                variables=self._variables(case, chosen, shown),
+                latency_s=share_s,
+            )
             for case, chosen, shown in zip(cases, examples, found, strict=True)
         ]
 
@@ -254,7 +278,7 @@ class PromptSystem:
         inputs = [case.input for case in cases if isinstance(case.input, Mapping)]
         fields = {name for named in inputs for name in named}
         for template in self._templates:
-            template.check(fields)
+            template.check(fields, filled=self._filled)
         if self.chain is not None:
             self.chain.check()
         return fields
@@ -270,6 +294,18 @@ class PromptSystem:
             hint=f"Write {{% for one in {name} %}} ... {{% endfor %}} into its prompt, or leave "
             f"`{option}` out.",
         )
+
+    @property
+    def _filled(self) -> set[str]:
+        """The variables of a prompt that this system puts something into."""
+        options = self.spec.options
+        filled = {
+            "examples": "examples" in options,
+            "tools": "tools" in options,
+            "steps": "steps" in options,
+            "passages": "corpus" in options and options.get("retriever") != "none",
+        }
+        return {name for name, there in filled.items() if there}
 
     @property
     def _templates(self) -> list[PromptTemplate]:

@@ -3,7 +3,8 @@
 A line `[system]`, `[user]` or `[assistant]` begins a message; a file without one is a single user
 message, and a last `[assistant]` part is the beginning of the answer. Templates see
 
-- `input`: the case's input, and each of its fields by name where it is an object
+- `input`: the case's input, and each of its fields by name where it is an object, unless that name
+  stands below
 - `examples`: a list with `.input` and `.output`
 - `passages`: a list with `.id`, `.text` and `.rank`
 - `steps`: the answers of earlier steps of a chain, by name
@@ -26,18 +27,17 @@ from typing import Any
 from jinja2 import (
     Environment,
     FunctionLoader,
-    StrictUndefined,
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
     nodes,
 )
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.errors import ConfigError, nearest
 from harness.types import Case, CaseInput
 from systems.answers import describe
+from systems.template_environment import PromptEnvironment
 
 VARIABLES = ("input", "examples", "passages", "steps", "tools", "case")
 DEFAULT = ("default", "d")  # the filter's two names
@@ -63,12 +63,7 @@ class PromptTemplate:
         # before rendering, so that no text of a case can begin a message of another role.
         self._mark = secrets.token_hex(16)
         self._named: set[str] = {path.name}
-        self.environment = ImmutableSandboxedEnvironment(
-            loader=FunctionLoader(self._load),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self.environment = PromptEnvironment(loader=FunctionLoader(self._load))
         self.source = self._read(path) if source is None else source
         self._note_names(self.source)
         try:
@@ -83,8 +78,17 @@ class PromptTemplate:
                 error.message or "syntax error", file=file, line=error.lineno, key=key
             ) from error
 
-    def check(self, fields: Iterable[str]) -> None:
-        """Refuse names that no case can fill, given the fields of the cases' inputs."""
+    def check(self, fields: Iterable[str], *, filled: Iterable[str] = VARIABLES) -> None:
+        """Refuse names that no case can fill, given the fields of the cases' inputs.
+
+        Parameters
+        ----------
+        fields
+            Names that some input has.
+        filled
+            The variables that the system puts something into; where it does not, a field of the
+            same name would be looked for in vain.
+        """
         known = {*VARIABLES, *fields}
         for name in sorted(self._free_names - known - self._guarded):
             line = min(node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name)
@@ -95,13 +99,29 @@ class PromptTemplate:
                 key=self.key,
                 hint=nearest(name, known),
             )
+        self._check_hidden(set(fields), set(filled))
+
+    def _check_hidden(self, fields: set[str], filled: set[str]) -> None:
+        """Refuse a variable in place of the input's field of that name, which it hides."""
+        owner = "case.input" if "input" in fields else "input"
+        for name, line in self._reads_of_variables:
+            # `case` is always there, but whole it is no text for a prompt.
+            if name in fields and (name == "case" or name not in filled):
+                raise ConfigError(
+                    f"`{name}` does not read the input's field '{name}': in prompts it is a name of "
+                    "Rung's own",
+                    file=self.path,
+                    line=line,
+                    key=self.key,
+                    hint=f"Write `{owner}.{name}` to read the field.",
+                )
 
     def check_reads(self, fields: set[str]) -> None:
-        """Refuse `input.name` where inputs are objects and none has the name, not even as a method."""
+        """Refuse `input.name` where inputs are objects and none has the name."""
         if not fields or "input" in fields:
             return
         for name, line in self._reads_of_input:
-            if name not in fields and not hasattr(dict, name) and not hasattr(str, name):
+            if name not in fields:
                 raise ConfigError(
                     f"no input has the field '{name}' that a prompt reads",
                     file=self.path,
@@ -118,19 +138,46 @@ class PromptTemplate:
         """
         if any(n.name == "input" and n.ctx != "load" for n in self._tree.find_all(nodes.Name)):
             return ()
-        conditional = {id(node) for node in _conditional_nodes(self._tree)}
         return tuple(
             (name, node.lineno)
-            for node in self._tree.find_all((nodes.Getattr, nodes.Getitem))
-            if id(node) not in conditional and (name := _field_of_input(node)) is not None
+            for node, name in self._fields_of_input
+            if id(node) not in self._conditional
+        )
+
+    @cached_property
+    def _reads_of_variables(self) -> tuple[tuple[str, int], ...]:
+        """Variables that are read whatever the case, with their lines; of `case` only the whole."""
+        accesses = self._tree.find_all((nodes.Getattr, nodes.Getitem))
+        owned = {id(getattr(node, "node", None)) for node in accesses}
+        return tuple(
+            (name.name, name.lineno)
+            for name in self._tree.find_all(nodes.Name)
+            if name.name in self._free_names.intersection(VARIABLES[1:])
+            and id(name) not in self._conditional
+            and not (name.name == "case" and id(name) in owned)
         )
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names that only a field of a case's input can fill, alone or as `input.name`."""
-        read = self._tree.find_all((nodes.Getattr, nodes.Getitem))
-        of_input = {name for node in read if (name := _field_of_input(node)) is not None}
+        of_input = {name for _, name in self._fields_of_input}
         return tuple(sorted((self._free_names - set(VARIABLES)) | of_input))
+
+    @cached_property
+    def _fields_of_input(self) -> tuple[tuple[nodes.Node, str], ...]:
+        """Where fields of the input are read; methods of it that are called are none."""
+        called = {id(call.node) for call in self._tree.find_all(nodes.Call)}
+        return tuple(
+            (node, name)
+            for node in self._tree.find_all((nodes.Getattr, nodes.Getitem))
+            if (name := _field_of_input(node)) is not None
+            and not (id(node) in called and (hasattr(dict, name) or hasattr(str, name)))
+        )
+
+    @cached_property
+    def _conditional(self) -> set[int]:
+        """The nodes that are read under a condition; the tree keeps them, and so their ids."""
+        return {id(node) for node in _conditional_nodes(self._tree)}
 
     @cached_property
     def _tree(self) -> nodes.Template:

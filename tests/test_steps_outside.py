@@ -114,6 +114,8 @@ def test_every_step_of_a_chain_is_kept_with_what_was_sent(project: SampleProject
         assert lookup["text"] in str(reply["prompt"]).replace("\\n", "\n")
         assert row["text"] == reply["text"]
         assert row["prompt_tokens"] > 0
+        assert row["latency_s"] >= sum(step["latency_s"] for step in (topic, lookup, reply))
+    assert [row["retried"] for row in project.document()["usage"]] == [0]
 
 
 def test_a_step_that_never_returns_errors_its_case_and_the_run_ends(project: SampleProject) -> None:

@@ -190,6 +190,43 @@ def test_files_that_a_corpus_is_not_read_from_do_not_count(few_shot, folder):
     assert fingerprint(rag) == before
 
 
+def test_the_name_of_a_single_file_counts_as_it_does_in_a_folder(few_shot, folder):
+    """It says how the file is read, and the ids of its passages."""
+    (folder / "corpus").mkdir()
+    digests = {}
+    for name in ("a.jsonl", "b.md", "c.md", "corpus/a.jsonl"):
+        (folder / name).write_text('{"id": "a", "text": "one"}\n')
+        rag = replace(with_options(few_shot, corpus=name, retriever="bm25"), kind="rag")
+        digests[name] = fingerprint(rag).digest
+    in_folder = replace(with_options(few_shot, corpus="corpus", retriever="bm25"), kind="rag")
+    assert digests["corpus/a.jsonl"] == digests["a.jsonl"] == fingerprint(in_folder).digest
+    assert len(set(digests.values())) == 3
+
+
+def test_the_order_of_a_schemas_fields_counts(few_shot):
+    """Answers have their fields in it; of any other option the order means nothing."""
+    fields = {"reason": {"type": "string"}, "answer": {"type": "string"}}
+    schemas = [{"type": "object", "properties": dict(order)} for order in _orders(fields)]
+    one, other = (fingerprint(with_options(few_shot, json_schema=schema)) for schema in schemas)
+    assert one.digest != other.digest
+    assert [name for name in one.parts if one.parts[name] != other.parts[name]] == ["json_schema"]
+    settings = {"max_tokens": 8, "temperature": 0.5}
+    assert (
+        len(
+            {
+                fingerprint(with_options(few_shot, decoding=dict(order))).digest
+                for order in _orders(settings)
+            }
+        )
+        == 1
+    )
+
+
+def _orders(mapping):
+    items = list(mapping.items())
+    return items, items[::-1]
+
+
 def test_cards_and_checkpoints_beside_an_adapter_do_not_count(few_shot, folder):
     (folder / "adapter/checkpoints").mkdir(parents=True)
     (folder / "adapter/adapter_model.safetensors").write_bytes(b"weights")
@@ -259,6 +296,20 @@ def test_a_server_is_known_by_model_and_endpoint_never_by_its_key(folder, monkey
         spec, model=replace(model, options={**model.options, "api_key_env": "OTHER"})
     )
     assert fingerprint(other_key).digest == print_.digest
+
+
+def test_a_server_that_the_environment_names_counts(folder, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    model = ModelSpec(name="hosted", kind="openai", source="some-model")
+    spec = SystemSpec(name="a", kind="prompt", rung="prompt", folder=folder, model=model)
+    named = replace(spec, model=replace(model, options={"base_url": "https://example.org/v1"}))
+    unset, told = fingerprint(spec), fingerprint(named)
+    assert unset.parts["model"] == "some-model at the openai client's own"
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://user:secret@example.org/v1")
+    assert fingerprint(spec) == told
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert fingerprint(spec).digest not in (unset.digest, told.digest)
+    assert fingerprint(named) == told
 
 
 @pytest.mark.parametrize(

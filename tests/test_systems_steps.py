@@ -1,6 +1,7 @@
 """Tools, chains and moderation: what happens around a model's answers, on a scripted model."""
 
 import json
+import time
 
 import pytest
 
@@ -37,6 +38,18 @@ def sleeps(case, steps):
 
 def leaves(*args):
     raise SystemExit("bye")
+
+def waits(*args, **given):
+    time.sleep(3)
+    return ""
+
+def fails_late(city):
+    time.sleep(3)
+    raise LookupError(city)
+
+def refuses_late(text):
+    time.sleep(3)
+    return "darn" in text
 
 def swears(text):
     return "darn" in text
@@ -84,6 +97,7 @@ class Scripted:
                     prompt=tuple(request.messages),
                     usage=Usage(prompt_tokens=10, completion_tokens=1),
                     latency_s=0.5,
+                    attempts=made.attempts,
                 ),
             )
 
@@ -111,6 +125,14 @@ def run(tmp_path):
         return outputs if len(cases) > 1 else outputs[(cases or (CASE,))[0].id], model
 
     return build
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes by sleeping alone."""
+    passed = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: sum(passed))
+    monkeypatch.setattr(time, "sleep", passed.append)
 
 
 def call(arguments='{"city": "Cork"}', name="weather"):
@@ -142,7 +164,19 @@ class TestTools:
         assert second.messages[-1]["content"] == result
         assert [step.name for step in out.steps] == ["round 1", "round 2"]
         assert out.usage == Usage(prompt_tokens=20, completion_tokens=2)
-        assert (out.latency_s, out.attempts) == (1.0, 2)
+        assert out.attempts == 1
+
+    @pytest.mark.usefixtures("clock")
+    def test_the_time_of_a_function_is_latency(self, run):
+        out, _ = run(once(call()), tools=tools("waits"))
+        assert out.latency_s == 0.5 + 3 + 0.5
+        out, _ = run(once(call()), tools=tools("fails_late"))
+        assert "raised LookupError" in out.error
+        assert out.latency_s == 0.5 + 3
+
+    def test_attempts_are_those_of_calls_that_had_to_be_repeated(self, run):
+        repeated = Completion(text="", calls=call().calls, attempts=3)
+        assert run(once(repeated), tools=tools())[0].attempts == 3
 
     def test_a_call_without_a_function_behind_it_is_recorded(self, run):
         out, model = run(lambda messages: call(), tools=tools(None))
@@ -201,6 +235,16 @@ class TestTools:
         assert reason in outputs["bad"].error
         assert (outputs["good"].text, outputs["good"].error) == ("fine", None)
         assert outputs["none"].text == "fine"
+
+    def test_functions_and_the_field_that_brings_them_may_have_one_name(self, run):
+        case = Case(id="a", input={"tools": [{"name": "f", "parameters": {}}], "text": "hello"})
+        files = {"all.j2": "{{ tools | length }} {{ text }}"}
+        _, model = run(
+            lambda messages: "x", case, files=files, prompt="all.j2", tools={"from_field": "tools"}
+        )
+        assert model.batches[0][0].messages[0]["content"] == "1 hello"
+        with pytest.raises(ConfigError, match=r"Write `input\.tools` to read the field"):
+            run(lambda messages: "x", case, files=files, prompt="all.j2")
 
     def test_parameters_that_lead_nowhere_error_the_case_that_calls(self, run):
         tool = {"name": "f", "parameters": {"$ref": "#/$defs/gone"}}
@@ -278,6 +322,34 @@ class TestChains:
         ]
         assert out.steps[0].prompt[0]["content"] == "Which class? hello"
         assert out.usage == Usage(prompt_tokens=20, completion_tokens=2)
+
+    @pytest.mark.usefixtures("clock")
+    def test_latency_is_that_of_all_steps(self, run):
+        cases = [Case(id=str(i), input=str(i)) for i in range(3)]
+        steps = [CHAIN[0], {"name": "lookup", "callable": "functions:waits"}, CHAIN[2]]
+        outputs, _ = run(echo, *cases, steps=steps, files=FILES)
+        for out in outputs.values():
+            assert [step.latency_s for step in out.steps] == [0.5, 3, 0.5]
+            assert out.latency_s == 0.5 + 3 + 0.5
+
+    @pytest.mark.usefixtures("clock")
+    def test_a_step_that_fails_took_its_time_too(self, run):
+        steps = [CHAIN[0], {"name": "lookup", "callable": "functions:sleeps"}]
+        out, _ = run(echo, steps=steps, files=FILES)
+        assert out.error == "step lookup answered None, expected text"
+        assert out.latency_s == 0.5 + 60
+
+    def test_a_chain_is_no_repetition_of_its_calls(self, run):
+        assert run(echo, steps=CHAIN, files=FILES)[0].attempts == 1
+        out, _ = run(
+            lambda messages: Completion(text="billing", attempts=3), steps=CHAIN, files=FILES
+        )
+        assert out.attempts == 1 + 2 + 2
+
+    def test_a_step_may_be_called_like_a_method(self, run):
+        steps = [{"name": "values", "prompt": "classify.j2"}, {"name": "b", "prompt": "b.j2"}]
+        out, _ = run(echo, steps=steps, files={**FILES, "b.j2": "{{ steps.values }}"})
+        assert out.text == "<billing>"
 
     def test_cases_at_the_same_step_are_asked_in_one_batch(self, run):
         cases = [Case(id=str(i), input=str(i)) for i in range(5)]
@@ -478,6 +550,19 @@ class TestModeration:
             ("withheld", "darn"),
         ]
 
+    @pytest.mark.usefixtures("clock")
+    def test_latency_is_that_of_a_cases_own_checks_too(self, run):
+        cases = [
+            Case(id=id, input="darn it" if id == "bad" else "hello") for id in ("bad", "a", "b")
+        ]
+        moderation = {"input": "functions:refuses_late", "output": "functions:waits"}
+        outputs, _ = run(lambda messages: "fine", *cases, moderation=moderation)
+        assert {id: out.latency_s for id, out in outputs.items()} == {
+            "bad": 3,
+            "a": 3 + 0.5 + 3,
+            "b": 3 + 0.5 + 3,
+        }
+
     def test_chains_are_moderated_too(self, run):
         moderation = {"output": "functions:swears"}
         out, _ = run(
@@ -487,3 +572,25 @@ class TestModeration:
             moderation=moderation,
         )
         assert out.refused
+
+
+class SlowExamples:
+    """Loads for a minute when it is first asked, and takes a second for each case."""
+
+    def __init__(self):
+        self.loaded = False
+
+    def choose(self, cases):
+        time.sleep(len(cases) if self.loaded else 60)
+        self.loaded = True
+        return [[] for _ in cases]
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_is_looked_up_for_a_batch_is_shared_out_and_loading_is_no_latency(tmp_path):
+    (tmp_path / "prompt.j2").write_text("{% for one in examples %}{% endfor %}{{ input }}")
+    system = PromptSystem(spec_of(tmp_path, {"prompt": "prompt.j2"}))
+    system.__dict__ |= {"backend": Scripted(lambda messages: "x"), "chooser": SlowExamples()}
+    cases = [Case(id=str(i), input="hello") for i in range(4)]
+    assert [out.latency_s for out in system.generate(cases, epoch=0)] == [1.5] * 4
+    assert [out.latency_s for out in system.generate(cases, epoch=1)] == [1.5] * 4

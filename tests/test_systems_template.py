@@ -162,6 +162,110 @@ def test_a_field_that_one_case_lacks_is_told_with_file_and_line(template):
         template("a\n{{ schema }}").render({"input": "x"})
 
 
+FIELDS = {"items": "two lamps", "values": ["a"], "title": "T", "get": "G"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("{{ input.items }}", "two lamps"),
+        ("{{ input['items'] }}", "two lamps"),
+        ("{{ input.values[0] }}", "a"),
+        ("{{ input.title | lower }}", "t"),
+        ("{{ input.get }}", "G"),
+        ("{{ case.input.items }}", "two lamps"),
+        ("{{ [input] | map(attribute='items') | join }}", "two lamps"),
+        ("{% for name, _ in input | items %}{{ name }} {% endfor %}", "items values title get "),
+    ],
+)
+def test_a_field_comes_before_a_method_of_its_name(template, text, rendered):
+    prompt = template(text)
+    prompt.check_reads(set(FIELDS))
+    assert prompt.render(variables_of(Case(id="a", input=FIELDS))) == user(rendered)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ input.items }}",
+        "{{ input['items'] }}",
+        "{{ input.items ~ '' }}",
+        "{{ input.items | upper }}",
+        "{% if input.items %}x{% endif %}",
+        "{{ input.name.title }}",
+        "{{ [input] | map(attribute='items') | join }}",
+    ],
+)
+def test_a_method_that_is_not_called_is_a_field_that_is_missing(template, text):
+    with pytest.raises(
+        RenderError, match=r"prompt\.j2:1: there is no field '\w+' here, only a method"
+    ):
+        template(text).render({"input": {"name": "x"}})
+
+
+def test_a_method_may_be_called_and_a_missing_field_of_its_name_asked_about(template):
+    text = (
+        "{% for k, v in input.items() %}{{ k }}={{ v.upper() }} {% endfor %}"
+        "{{ input.items is defined }} {{ input.items | default('none') }} {{ '%s' | format(1) }}"
+        "{{ '{}'.format(2) }}"
+    )
+    assert template(text).render({"input": {"a": "x"}}) == user("a=X False none 12")
+    with pytest.raises(RenderError, match="unsafe"):
+        template("{{ input.update({}) }}").render({"input": {}})
+
+
+@pytest.mark.parametrize("text", ["{{ range }}", "{% macro m() %}{% endmacro %}{{ m }}"])
+def test_a_function_is_no_text_of_a_prompt(template, text):
+    with pytest.raises(RenderError, match="a function was named and not called"):
+        template(text).render({})
+
+
+def test_a_field_that_only_a_method_of_its_name_could_fill_is_told(template):
+    with pytest.raises(ConfigError, match="no input has the field 'items'"):
+        template("{{ input.items }}").check_reads({"question"})
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("a\n{{ case }}", "case"),
+        ("a\n{% set the = case %}", "case"),
+        ("a\n{{ tools }}", "tools"),
+        ("a\n{% for one in examples %}{{ one }}{% endfor %}", "examples"),
+        ("a\n{{ passages[0] }}", "passages"),
+        ("a\n{{ steps.first }}", "steps"),
+    ],
+)
+def test_a_field_that_a_variable_hides_is_told_with_how_to_read_it(template, text, field):
+    prompt = template(text)
+    with pytest.raises(ConfigError, match=f"does not read the input's field '{field}'") as caught:
+        prompt.check({field}, filled=())
+    assert (caught.value.file.name, caught.value.line) == ("prompt.j2", 2)
+    assert f"`input.{field}`" in caught.value.hint
+    prompt.check({"question"}, filled=())
+    template(f"{{{{ input.{field} }}}}").check({field}, filled=())
+    with pytest.raises(ConfigError) as caught:
+        prompt.check({field, "input"}, filled=())
+    assert f"`case.input.{field}`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("{{ case.id }}{{ case['id'] }}", "case"),
+        ("{% for case in input %}{{ case }}{% endfor %}", "case"),
+        ("{% if passages %}{{ passages }}{% endif %}", "passages"),
+        ("{{ tools | default('') }}", "tools"),
+    ],
+)
+def test_a_variable_may_be_meant_where_a_field_has_its_name(template, text, field):
+    template(text).check({field}, filled=())
+
+
+def test_a_variable_that_the_system_fills_is_not_its_field(template):
+    template("{{ passages }}").check({"passages"}, filled={"passages"})
+
+
 @pytest.mark.parametrize(
     "text", ["{{ input.__class__.__mro__ }}", "{{ ().__class__.__subclasses__() }}", "{{ 1/0 }}"]
 )
