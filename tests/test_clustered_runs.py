@@ -147,6 +147,14 @@ def test_two_runs_are_compared_by_document_on_the_page_too(runs) -> None:
     assert right.state == "open"
 
 
+def test_a_blessed_run_is_compared_by_document_on_the_page_too(runs) -> None:
+    project, first, latest = runs
+    assert project.rung("bless", latest.name).ret == 0
+    rows = compared(read_run(project.folder / "reports" / "baseline"), read_run(first))
+    (right,) = (row for row in rows if (row.metric, row.candidate) == ("right", "a"))
+    assert right.pvalue == 0.5
+
+
 def test_all_pairs_and_metrics_of_a_suite_are_corrected_together(runs) -> None:
     project, _, latest = runs
     rows = project.document(latest)["comparisons"]

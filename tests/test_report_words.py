@@ -23,7 +23,7 @@ BODY = "def test_right(case, output):\n    assert output.text == 'yes'\n"
 
 
 def rival(state: str) -> flips.Rival:
-    nothing: dict[str, Any] = dict.fromkeys(("gained", "lost", "tied"), 0)
+    nothing: dict[str, Any] = dict.fromkeys(("gained", "lost", "tied", "unpaired"), 0)
     texts = dict.fromkeys(("suite", "metric", "system", "effect", "limits", "pvalue"), "")
     return flips.Rival(**nothing, **texts, bar=Markup(""), plot=None, state=state)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -34,8 +36,9 @@ TEMPLATES = (
     "accelerate-cpu.yaml",
     "README.md",
 )
-# Of models and projects, what a job has no use for.
-NOT_COPIED = ("__pycache__", "checkpoint*", ".git", ".rung", "*.pyc", "reports")
+# Of models and projects, what a job has no use for: beside these, stopped trainings and old reports.
+NOT_COPIED = ("__pycache__", ".git", ".rung", "*.pyc")
+CHECKPOINT = re.compile(r"checkpoint-\d+")
 EXTRAS = ("local", "train", "text", "openai")
 # What the machine that writes a job may lack: 4 bits need a GPU. It asks for torch from 2.4 to below 3;
 # transformers 5 asks for 0.46.1 of it or later.
@@ -59,6 +62,11 @@ class Job:
     of: Mapping[str, int]  # rows before cleaning, by stage
     recipe: Mapping[str, Any]  # peft, quantize, trainer
     identity: str  # of the base model
+    validation: Mapping[str, Sequence[Row]] = field(
+        default_factory=dict
+    )  # by stage, for the losses
+    not_compared: int = 0  # rows whose own prompts fit no input of the system
+    max_length: int | None = None  # tokens that the base model reads; None: not known here
     parameters: int | None = None
     estimates: Sequence[Mapping[str, Any]] = ()
     verdict: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +84,8 @@ def write_job(folder: Path, job: Job, project: Project) -> Path:
     Raises
     ------
     ConfigError
-        The folder is there already and holds something, or a stage has no rows.
+        The folder is there already and holds something, a stage has no rows, or the project reads
+        what the job's folder could not hold.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError("this folder is not empty", file=folder, key="--out")
@@ -84,8 +93,10 @@ def write_job(folder: Path, job: Job, project: Project) -> Path:
         if not job.rows.get(stage):
             wanted = "a desired output" if stage == "sft" else "a better and a worse answer"
             raise ConfigError(f"there are no rows with {wanted}: {stage} cannot be trained")
+    _check_validation(job)
+    inside, outside = _named_paths(job, project)
     folder.mkdir(parents=True, exist_ok=True)
-    outside = _copy_project(folder / "project", project)
+    _copy_project(folder / "project", project, inside)
     _copy_packages(folder / "rung")
     data = {stage: _write_rows(folder, stage, job) for stage in job.stages}
     source = _source(job.system, project, folder / "project")
@@ -108,13 +119,31 @@ def write_job(folder: Path, job: Job, project: Project) -> Path:
     return folder
 
 
+def _check_validation(job: Job) -> None:
+    """Refuse to look at the loss of held-out rows where none are held out."""
+    own = job.recipe.get("method", "sft")
+    asked = (job.recipe.get("trainer") or {}).get("eval_strategy", "no")
+    if own in job.stages and asked != "no" and not job.validation.get(own):
+        raise ConfigError(
+            f"the recipe says eval_strategy: {asked}, and no row for {own} is held out to do it on",
+            key="trainer.eval_strategy",
+            hint="Say `validation: 0.05` in the recipe (or more), or leave eval_strategy out.",
+        )
+
+
 def _write_rows(folder: Path, stage: str, job: Job) -> dict[str, Any]:
-    name = f"data/{stage}.jsonl"
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in job.rows[stage])
+    entry = {**_write_jsonl(folder, stage, job.rows[stage]), "of": job.of[stage]}
+    if held := job.validation.get(stage):
+        entry["validation"] = _write_jsonl(folder, f"{stage}-validation", held)
+    return entry
+
+
+def _write_jsonl(folder: Path, name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    file = f"data/{name}.jsonl"
+    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
     (folder / "data").mkdir(exist_ok=True)
-    (folder / name).write_bytes(text.encode("utf-8"))
-    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    return {"file": name, "sha256": digest, "rows": len(job.rows[stage]), "of": job.of[stage]}
+    (folder / file).write_bytes(content)
+    return {"file": file, "sha256": hashlib.sha256(content).hexdigest(), "rows": len(rows)}
 
 
 def _recipe(job: Job) -> str:
@@ -134,9 +163,19 @@ def _recipe(job: Job) -> str:
             "max_steps",
         )
         kept = {key: trainer[key] for key in shared if key in trainer}
-        fields[stage] = trainer if stage == own else {**other, **kept}
+        fields[stage] = {**_implied(job, stage), **(trainer if stage == own else other | kept)}
     head = "# TRL's SFTConfig and DPOConfig, PEFT's configuration: their own field names.\n"
     return head + str(yaml.safe_dump(fields, sort_keys=False))
+
+
+def _implied(job: Job, stage: str) -> dict[str, Any]:
+    """What `rung train` says where the recipe does not: TRL's own would cut longer rows."""
+    implied: dict[str, Any] = {}
+    if job.max_length is not None:
+        implied["max_length"] = job.max_length
+    if job.validation.get(stage):
+        implied["eval_strategy"] = "epoch"
+    return implied
 
 
 def _write_judged(folder: Path, job: Job) -> None:
@@ -169,9 +208,47 @@ def _judged(job: Job, spec: SystemSpec, out: str) -> SystemSpec:
     )
 
 
-def _copy_project(to: Path, project: Project) -> list[str]:
-    """Copy the suites and every local path that rung.yaml names; return those that lie outside."""
-    ignore = shutil.ignore_patterns(*NOT_COPIED)
+def _named_paths(job: Job, project: Project) -> tuple[list[Path], list[str]]:
+    """What rung.yaml and the job read outside of evals/: inside the project, and elsewhere by absolute paths.
+
+    Raises
+    ------
+    ConfigError
+        A relative path leads out of the project: from the job's folder it would lead elsewhere.
+    """
+    texts = set(_texts(yaml.safe_load(project.file.read_text("utf-8-sig"))))
+    if job.system.model is not None:
+        texts.add(job.system.model.source)
+    inside, outside, folder = [], [], project.folder.resolve()
+    for text in sorted(texts):
+        if not text.startswith((".", "/", "~/")):
+            continue
+        path = project.folder / Path(text).expanduser()
+        if not os.path.exists(path):
+            continue
+        path = path.resolve()
+        # Within evals/ it is copied anyway; and a text such as ".." above it is no file to be read.
+        if path.is_relative_to(folder) or folder.is_relative_to(path):
+            continue
+        if not text.startswith("."):
+            outside.append(text)
+        elif path.is_relative_to(project.root.resolve()):
+            inside.append(path)
+        else:
+            raise ConfigError(
+                f"'{text}' lies outside the project: the job, which may be moved, would not find it",
+                file=project.file,
+                hint=f"Move it into {project.root}: then it is copied into the job, however large. "
+                "Or give its absolute path, which must be the same on the machine that trains; or a "
+                "model's hub id.",
+            )
+    return inside, outside
+
+
+def _copy_project(to: Path, project: Project, named: Sequence[Path]) -> None:
+    """Copy the suites and what else of the project they read."""
+    root = project.root.resolve()
+    ignore = _ignored(root)
     shutil.copytree(project.folder, to / "evals", ignore=ignore)
     for name in ("conftest.py", "evals/conftest.py"):
         if (project.root / name).is_file():
@@ -179,25 +256,27 @@ def _copy_project(to: Path, project: Project) -> list[str]:
     baseline = project.root / "reports" / "baseline"
     if baseline.is_dir():
         shutil.copytree(baseline, to / "reports" / "baseline")
-    document = yaml.safe_load(project.file.read_text("utf-8-sig"))
-    outside = []
-    for text in sorted(set(_texts(document))):
-        path = (project.folder / text).resolve()
-        if not text.startswith((".", "/", "~")) or not path.exists():
-            continue
-        root = project.root.resolve()
-        if path.is_relative_to(project.folder.resolve()):
-            continue
-        if text.startswith("/") or not path.is_relative_to(root):
-            outside.append(text)
-            continue
+    for path in named:
         copy = to / path.relative_to(root)
         if path.is_dir():
             shutil.copytree(path, copy, ignore=ignore, dirs_exist_ok=True)
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)
-    return outside
+
+
+def _ignored(root: Path) -> Callable[[str, list[str]], set[str]]:
+    """What `shutil.copytree` leaves out of a folder."""
+    always = shutil.ignore_patterns(*NOT_COPIED)
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        place = Path(folder)
+        left_out = {n for n in names if CHECKPOINT.fullmatch(n) and (place / n).is_dir()}
+        if place.resolve() == root:
+            left_out.add("reports")
+        return left_out | always(folder, names)
+
+    return ignored
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -214,11 +293,11 @@ def _texts(value: Any) -> Iterator[str]:
 def _source(spec: SystemSpec, project: Project, copied: Path) -> str:
     """Where the job finds its base model: a folder of its own, or the hub id."""
     assert spec.model is not None
-    path = spec.path(spec.model.source)
-    root = project.root.resolve()
-    if path.is_dir() and path.is_relative_to(root):
+    source = spec.model.source
+    path, root = spec.path(source), project.root.resolve()
+    if not source.startswith(("/", "~")) and path.is_dir() and path.is_relative_to(root):
         return (Path(copied.name) / path.relative_to(root)).as_posix()
-    return spec.model.source
+    return source
 
 
 def _copy_packages(to: Path) -> None:

@@ -24,7 +24,9 @@ def _pairs(run: RunData, before: RunData) -> Iterator[Comparison]:
         old = before.suites.get(suite.name)
         if old is None:
             continue
-        groups = groups_of(run, suite)
+        # A blessed run keeps no cases: either side may be the one that knows the groups.
+        known = [groups_of(*side) for side in ((before, old), (run, suite))]
+        groups = {case: group for side in known if side for case, group in side.items()} or None
         for metric in suite.metrics:
             for system in suite.systems:
                 if metric in old.metrics and system in old.systems:

@@ -55,6 +55,7 @@ class Rival:
     gained: int
     lost: int
     tied: int
+    unpaired: int  # cases that one of the two has no score for
     bar: Markup
     plot: Markup | None
     effect: str
@@ -224,6 +225,7 @@ def _rival(row: dict[str, Any], most: int, scale: Scale) -> Rival:
         gained=row["gained"],
         lost=row["lost"],
         tied=row["tied"],
+        unpaired=row.get("unpaired") or 0,
         bar=charts.movement(row["lost"], row["gained"], most),
         plot=plot if reading.value is not None else None,
         effect=effect,
