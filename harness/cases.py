@@ -6,13 +6,17 @@ import codecs
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from harness.errors import CaseError, nearest
+from harness.records import own, unstorable
 from harness.types import Case, Passage
 
 FIELDS = ("id", "input", "expected_output", "context", "tags", "metadata")
@@ -62,6 +66,7 @@ def parse_case(row: object, *, file: Path | str, line: int | None = None) -> Cas
     if not _plainly_valid(row):
         _check(row, file=file, line=line)
     assert isinstance(row, dict)
+    _check_storable(row, file=file, line=line)
     context = tuple(
         Passage(id=item) if isinstance(item, str) else Passage(id=item["id"], text=item.get("text"))
         for item in row.get("context") or ()
@@ -73,6 +78,16 @@ def parse_case(row: object, *, file: Path | str, line: int | None = None) -> Cas
         context=context,
         tags=tuple(row.get("tags") or ()),
         metadata=row.get("metadata") or {},
+    )
+
+
+def own_copy(case: Case) -> Case:
+    """Copy what can be changed in a case, for functions of users: what they change is theirs alone."""
+    return replace(
+        case,
+        input=own(case.input),
+        expected_output=own(case.expected_output),
+        metadata=own(case.metadata),
     )
 
 
@@ -172,6 +187,15 @@ def _check(row: object, *, file: Path | str, line: int | None) -> None:
         )
 
 
+def _check_storable(row: Row, *, file: Path | str, line: int | None) -> None:
+    """Refuse what is no JSON in UTF-8: no system could be asked it, and no run could keep it."""
+    fault = unstorable(row)
+    if fault is not None:
+        path, reason = fault
+        key = ".".join(path).encode("utf-8", "backslashreplace").decode("utf-8")
+        raise CaseError(reason, file=file, line=line, key=_short(key, 80))
+
+
 def _rows(path: Path) -> Iterator[tuple[int, object]]:
     readers: dict[str, Callable[[Path], Iterator[tuple[int, object]]]] = {
         ".jsonl": _jsonl_rows,
@@ -268,15 +292,32 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, object]]:
             yield reader.line_num, _csv_row(header, values)
 
 
+def _check_distinct(columns: Sequence[str], path: Path) -> None:
+    """Refuse two columns of one name: only one of them would be read."""
+    for number, column in enumerate(columns):
+        if column in columns[:number]:
+            raise CaseError("there are two columns of this name", file=path, line=1, key=column)
+
+
 def _check_header(header: list[str], path: Path) -> None:
+    _check_distinct(header, path)
     for column in header:
-        if column.partition(".")[0] not in FIELDS:
+        name, dot, field = column.partition(".")
+        if name not in FIELDS or (dot and not field):
             raise CaseError(
                 f"unknown column. {nearest(column, FIELDS)}",
                 file=path,
                 line=1,
                 key=column,
                 hint="Name further columns `metadata.<name>`, and fields of the input `input.<name>`.",
+            )
+        if dot and name in header:
+            raise CaseError(
+                f"stands beside a column `{name}`: a value is whole, or made of fields",
+                file=path,
+                line=1,
+                key=column,
+                hint=f"Keep `{name}`, or the columns `{name}.<name>`.",
             )
 
 
@@ -301,13 +342,27 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, object]]:
 
     try:
         with pq.ParquetFile(path) as file:
+            _check_distinct(file.schema_arrow.names, path)
             number = 0
             for batch in file.iter_batches(batch_size=4096):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, {k: v for k, v in row.items() if v is not None}
-    except pa.ArrowInvalid as error:
+                    yield number, {k: _as_json(v) for k, v in row.items() if v is not None}
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise CaseError(f"not a parquet file: {_short(str(error))}", file=path) from None
+
+
+def _as_json(value: Any) -> Any:
+    """Write dates and decimals of Parquet as JSON does: text in ISO 8601, and numbers."""
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return value
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from harness.yaml_keys import KeyPath, dotted, key_lines, line_of
 
 FILE_NAME = "rung.yaml"
 SYSTEM_NAME = re.compile(r"[a-z0-9_-]+")
+TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")  # `<<` takes in another mapping
 
 # Where a kind stands when its entry does not say `rung:`.
 DEFAULT_RUNG: Mapping[str, Rung] = {
@@ -250,6 +251,7 @@ def _read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         raise ConfigError(f"byte {error.start + 1} is not UTF-8", file=file) from None
     try:
         lines = key_lines(text, file)
+        _check_keys(yaml.compose(text, Loader=yaml.SafeLoader), file=file, lines=lines)
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -263,6 +265,36 @@ def _read_yaml(file: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
             hint="Write a first one with `rung init`.",
         )
     return document, lines
+
+
+def _check_keys(root: yaml.Node | None, *, file: Path, lines: Mapping[KeyPath, int]) -> None:
+    """Refuse keys that YAML takes for numbers, dates or yes and no: names are text."""
+    paths = {(path[-1], line): path for path, line in lines.items()}
+    for key in _keys(root):
+        if key.tag not in TEXT_KEYS:
+            line = key.start_mark.line + 1
+            raise ConfigError(
+                f"YAML does not take {key.value} for text",
+                file=file,
+                line=line,
+                key=dotted(paths.get((key.value, line), (key.value,))),
+                hint=f'Write it in quotes: "{key.value}".',
+            )
+
+
+def _keys(root: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+    """Yield every key that stands in a YAML text; an alias leads to no new ones."""
+    waiting, seen = [root], {id(None)}
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield from (key for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -43,6 +43,12 @@ class RungError(Exception):
         return f"{text}\n  {self.hint}" if self.hint else text
 
 
+def ends_the_session(error: BaseException) -> bool:
+    """Tell whether someone asked pytest to stop: Ctrl-C, or `pytest.exit`, known by its name."""
+    named = type(error).__module__, type(error).__name__
+    return isinstance(error, KeyboardInterrupt) or named == ("_pytest.outcomes", "Exit")
+
+
 def _shown(file: Path | str) -> str:
     """Shorten a path below the current folder to what a user would type."""
     path = Path(file)

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from harness.cache import Cache
 from harness.cases import case_hash
-from harness.errors import RungError, StoreError
+from harness.errors import RungError, StoreError, ends_the_session
+from harness.records import fault_of, own
 from harness.types import NOT_MEASURED, Case, Output, Rung, System, SystemSpec
 
 Mode = Literal["cached", "fresh", "replay"]
@@ -32,7 +33,7 @@ NOT_CACHED = Answer(output=None, reason="not in the cache (--replay)")
 
 
 UNMEASURED = "not measured: "  # how the reasons of such cases begin
-OVER_BUDGET = Answer(output=None, reason="the budget of --max-cost was reached")
+OVER_BUDGET = "the budget of --max-cost was reached"
 
 
 class Progress(Protocol):
@@ -59,12 +60,19 @@ class Budget:
 
     limit: float
     cost: Callable[[SystemSpec, Output], float]
+    unpriced: Callable[[SystemSpec], str | None] = lambda spec: None  # why its cost is not known
     spent: float = 0.0
+    guessed: int = 0  # outputs that cost something, and whose tokens nobody counted
 
-    @property
-    def reached(self) -> bool:
-        """Whether nothing more may be asked."""
-        return self.spent >= self.limit
+    def charge(self, spec: SystemSpec, output: Output) -> None:
+        """Count what an output cost."""
+        money = self.cost(spec, output)
+        self.spent += money
+        self.guessed += money > 0 and output.usage is None
+
+    def exhausted(self, spec: SystemSpec) -> str | None:
+        """Why nothing more may be asked of a system; None while something may."""
+        return self.unpriced(spec) or (OVER_BUDGET if self.spent >= self.limit else None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +137,11 @@ class Runner:
         found = [*self._told]
         if damaged:
             found.append(f"cache: {damaged} stored outputs were damaged and are asked for again")
+        if self._budget is not None and self._budget.guessed:
+            found.append(
+                f"--max-cost: the tokens of {self._budget.guessed} outputs were not counted, and each"
+                " was taken at the most it can have cost"
+            )
         if self._not_kept is not None:
             found.append(f"the outputs of this run are not kept for the next one: {self._not_kept}")
         return found
@@ -169,7 +182,7 @@ class Runner:
         if total and (self._mode != "replay" or cache is None):
             for output in self._generate(batch.spec, todo, total):
                 if self._budget is not None:
-                    self._budget.spent += self._budget.cost(batch.spec, output)
+                    self._budget.charge(batch.spec, output)
                 if output.error is None:
                     self._keep(batch, hashes, output)
                 answers[output.case_id, output.epoch] = _answer(output)
@@ -190,7 +203,9 @@ class Runner:
 
     def _recall(self, batch: Batch, cache: Cache, hashes: Mapping[str, str]) -> dict[Key, Answer]:
         keys = [(h, epoch) for h in hashes.values() for epoch in batch.epochs]
-        stored = cache.get(batch.fingerprint, keys)
+        found = cache.get(batch.fingerprint, keys)
+        stored = {key: output for key, output in found.items() if fault_of(output) is None}
+        cache.damaged += len(found) - len(stored)
         return {
             (case.id, epoch): Answer(output=stored[hashes[case.id], epoch], cached=True)
             for case in batch.cases
@@ -199,8 +214,10 @@ class Runner:
         }
 
     def _why_not_asked(self, spec: SystemSpec) -> Answer:
-        lost = self._patience_with(spec).lost
-        return OVER_BUDGET if lost is None else Answer(output=None, reason=lost)
+        reason = self._patience_with(spec).lost
+        if reason is None and self._budget is not None:
+            reason = self._budget.exhausted(spec)
+        return Answer(output=None, reason=reason)
 
     def _patience_with(self, spec: SystemSpec) -> Patience:
         limit = 0 if spec.kind == "recorded" else spec.options.get("max_failures", MAX_FAILURES)
@@ -214,7 +231,7 @@ class Runner:
             self._progress.start(spec.name, total)
         try:
             for epoch, cases in todo.items():
-                for part in self._parts(cases):
+                for part in self._parts(spec, cases):
                     if patience.lost:
                         return
                     for output in self._ask(spec, part, epoch):
@@ -225,11 +242,11 @@ class Runner:
             if self._progress is not None:
                 self._progress.finish(gave_up=patience.lost)
 
-    def _parts(self, cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    def _parts(self, spec: SystemSpec, cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
         """Yield the cases as one batch; under a budget in small ones, until it is spent."""
         size = len(cases) if self._budget is None else BUDGET_BATCH
         for start in range(0, len(cases), max(1, size)):
-            if self._budget is not None and self._budget.reached:
+            if self._budget is not None and self._budget.exhausted(spec):
                 return
             yield cases[start : start + size]
 
@@ -241,15 +258,19 @@ class Runner:
         try:
             for output in self._system(spec).generate(_questions(cases), epoch=epoch):
                 if output.case_id in waiting:
-                    waiting.remove(output.case_id)
                     output = _checked(output, epoch)
+                    waiting.remove(output.case_id)
                     patience.note(output)
                     yield output
                     if patience.lost:
                         return
         except RungError as error:
             failure = str(error)
-        except Exception as error:  # recorded: each case that is left is errored with this reason
+        except (
+            BaseException
+        ) as error:  # recorded: each case that is left is errored with this reason
+            if ends_the_session(error) or isinstance(error, GeneratorExit):
+                raise
             failure = f"{type(error).__name__}: {error}"
         for case in cases:
             if case.id in waiting:
@@ -270,11 +291,21 @@ def _answer(output: Output) -> Answer:
 
 
 def _questions(cases: Sequence[Case]) -> list[Case]:
-    """Copy cases without what a system must never see: what is expected of it, and the tags."""
-    return [Case(id=c.id, input=c.input, context=c.context, metadata=c.metadata) for c in cases]
+    """Copy cases without what a system must never see: what is expected of it, and the tags.
+
+    Nothing in a copy is shared: what a system does to its input must reach no other system or epoch.
+    """
+    return [
+        Case(id=c.id, input=own(c.input), context=c.context, metadata=own(c.metadata))
+        for c in cases
+    ]
 
 
 def _checked(output: Output, epoch: int) -> Output:
+    """An output that can be stored; one that cannot is the error of its case."""
+    if fault := fault_of(output):
+        error = f"answered an output whose {fault}"
+        return Output(case_id=output.case_id, epoch=epoch, text="", error=error)
     if len(output.text) > MAX_TEXT:
         error = f"answered {len(output.text):,} characters; the limit is {MAX_TEXT:,}"
         return replace(output, epoch=epoch, text=output.text[:1000], error=error)

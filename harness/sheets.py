@@ -53,6 +53,9 @@ def _check_columns(
     if unknown:
         hint = nearest(unknown[0], known or ())
         raise CaseError(f"unknown column '{unknown[0]}'", file=path, line=1, hint=hint)
+    if twice := [column for column in columns if column and columns.count(column) > 1]:
+        message = f"there are two columns '{twice[0]}'"
+        raise CaseError(message, file=path, line=1, hint="Only one of them would be read.")
     if missing := [column for column in needed if column not in columns]:
         raise CaseError(
             f"there is no column {', '.join(missing)}",

@@ -36,7 +36,7 @@ LATEST = "latest"
 
 NUMERIC = {
     "epoch": "int32",
-    "attempts": "int32",
+    "attempts": "int64",
     "prompt_tokens": "int64",
     "completion_tokens": "int64",
     "value": "float64",

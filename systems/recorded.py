@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
+from harness.records import fault_of, wrong
 from harness.types import Case, Output, Passage, Rung, SystemSpec, ToolCall, Usage
 from systems.answers import unusable
 
@@ -16,8 +17,8 @@ class RecordedSystem:
     """Answers each case with the line of a JSONL file, or the row of a Parquet file, that has its id.
 
     A line is `{"id", "output"}`, and where known `epoch, latency_s, usage, tool_calls, passages,
-    finish_reason, refused, prompt, error`. A line without `epoch` answers every epoch that has no
-    line of its own.
+    finish_reason, refused, prompt, error`; null is a field that is not there. A line without `epoch`
+    answers every epoch that has no line of its own.
     """
 
     def __init__(self, spec: SystemSpec) -> None:
@@ -88,36 +89,59 @@ class RecordedSystem:
 
     def _output(self, line: int, record: Mapping[str, Any], epoch: int) -> Output:
         try:
-            return _parse(record, epoch)
-        except (TypeError, KeyError, AttributeError) as error:
+            output = _parse(record, epoch)
+            fault = fault_of(output)
+        except TypeError as error:
+            fault = str(error)
+        if fault is not None:
             raise ConfigError(
-                f"a field of id {record['id']!r} has the wrong form: {error}",
+                f"a field of id {record['id']!r} has the wrong form: {fault}",
                 file=self.path,
                 line=line,
-            ) from error
+            )
+        return output
 
 
 def _parse(record: Mapping[str, Any], epoch: int) -> Output:
-    text, error = record.get("output"), record.get("error")
-    if error is None:
-        error = unusable(text)
-    usage = record.get("usage")
+    """Make an output of a line, its fields as they stand there.
+
+    Raises
+    ------
+    TypeError
+        A field with parts has others than it should.
+    """
+    text = record.get("output")
+    unfit = unusable(text)
+    usage = _object("usage", record.get("usage", {}))
     return Output(
         case_id=record["id"],
         epoch=epoch,
-        text=text if isinstance(text, str) and unusable(text) is None else "",
-        tool_calls=tuple(ToolCall(**call) for call in record.get("tool_calls") or ()),
-        passages=tuple(
-            Passage(id=passage) if isinstance(passage, str) else Passage(**passage)
-            for passage in record.get("passages") or ()
-        ),
+        text=text if isinstance(text, str) and unfit is None else "",
+        tool_calls=tuple(ToolCall(**call) for call in _objects("tool_calls", record)),
+        passages=tuple(Passage(**passage) for passage in _objects("passages", record)),
         usage=Usage(**usage) if usage else None,
         latency_s=record.get("latency_s"),
         finish_reason=record.get("finish_reason"),
-        refused=bool(record.get("refused", False)),
+        refused=record.get("refused", False),
         prompt=record.get("prompt"),
-        error=None if error is None else str(error),
+        error=record.get("error", unfit),
     )
+
+
+def _objects(name: str, record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the parts of a field; a passage may be written as its bare id."""
+    parts = record.get(name, [])
+    if not isinstance(parts, list):
+        raise TypeError(wrong(name, parts, "a list"))
+    for number, part in enumerate(parts):
+        bare = name == "passages" and isinstance(part, str)
+        yield {"id": part} if bare else _object(f"{name}.{number}", part)
+
+
+def _object(place: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(wrong(place, value, "an object"))
+    return value
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -146,8 +170,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             for batch in file.iter_batches(batch_size=4096):
                 for row in batch.to_pylist():
                     number += 1
-                    record = {k: v for k, v in row.items() if v is not None or k == "output"}
-                    yield number, _checked(path, number, record)
+                    yield number, _checked(path, number, row)
     except (pa.ArrowInvalid, OSError) as error:
         raise ConfigError(f"not a Parquet file: {error}", file=path) from error
 
@@ -166,8 +189,22 @@ def _record(path: Path, number: int, raw: bytes) -> dict[str, Any]:
 def _checked(path: Path, number: int, record: Any) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise ConfigError('expected an object {"id": text, "output": text}', file=path, line=number)
-    if "output" not in record and "error" not in record:
+    # Tables have every column in every row; and an empty text is how logs say that nothing failed.
+    told: dict[str, Any] = {
+        name: value
+        for name, value in record.items()
+        if (value is not None or name == "output") and (name, value) != ("error", "")
+    }
+    if "output" not in told and "error" not in told:
         raise ConfigError("has neither output nor error", file=path, line=number, key="output")
-    if not isinstance(record.get("epoch"), int | float | None):
-        raise ConfigError("expected a whole number", file=path, line=number, key="epoch")
-    return record
+    if "epoch" in told:
+        told["epoch"] = _whole(told["epoch"], path, number)
+    return told
+
+
+def _whole(epoch: Any, path: Path, number: int) -> int:
+    """An epoch; a column that lacks some of them comes as floats."""
+    if type(epoch) not in (int, float) or not epoch >= 0 or epoch % 1:
+        message = f"expected a whole number, got {epoch!r}"
+        raise ConfigError(message, file=path, line=number, key="epoch")
+    return int(epoch)

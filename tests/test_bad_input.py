@@ -42,6 +42,10 @@ CASES = {
         b'{"id": "a", "input": "x", "expected_output": NaN}\n',
         "toy.jsonl:1: *NaN is not a JSON*",
     ),
+    "an id that is no text in UTF-8": (
+        rb'{"id": "a\ud800", "input": "x"}' + b"\n",
+        "toy.jsonl:1: id: text that is not valid Unicode: a lone surrogate at character 2*",
+    ),
     "an unknown split": (
         b'{"id": "a", "input": "x", "metadata": {"split": "test"}}\n',
         "toy.jsonl:1: metadata.split: 'test' is not one of*",
@@ -129,6 +133,23 @@ CONFIGURATIONS = {
         "*no metric 'rihgt'. Did you mean 'right'?*",
     ),
     "broken YAML": ("systems: [\n", "rung.yaml:2: not YAML*"),
+    "a suite called by a number": (
+        "systems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\nsuites:\n  2024: {target: 0.5}\n",
+        'rung.yaml:4: suites.2024: YAML does not take 2024 for text\n*Write it in quotes: "2024".',
+    ),
+    "a system called by a day": (
+        "systems:\n  2026-01-02: {kind: recorded, outputs: outputs/a.jsonl}\n",
+        "rung.yaml:2: systems.2026-01-02: YAML does not take 2026-01-02 for text*",
+    ),
+    "a model called by a number": (
+        "models:\n  4.5: {openai: m}\nsystems:\n  a: {kind: recorded, outputs: outputs/a.jsonl}\n",
+        "rung.yaml:2: models.4.5: YAML does not take 4.5 for text*",
+    ),
+    "an answer that leads on": (
+        "models: {m: {openai: m}}\nsystems:\n  a:\n    kind: prompt\n    model: m\n    steps:\n"
+        "      - {name: one, prompt: p.j2, next: {yes: one}}\n",
+        "rung.yaml:7: systems.a.steps.0.next.yes: YAML does not take yes for text*",
+    ),
     "a list": ("- a\n", "rung.yaml: this file must hold a mapping*"),
     "a key twice": ("systems: {}\nsystems: {}\n", "rung.yaml:2: systems: *line 1*"),
 }
@@ -222,6 +243,14 @@ RECORDED = {
     "an epoch that is no number": (
         b'{"id": "c0", "output": "yes", "epoch": [1]}\n',
         "outputs/a.jsonl:1: epoch: expected a whole number*",
+    ),
+    "half an epoch": (
+        b'{"id": "c0", "output": "yes", "epoch": 0.5}\n',
+        "outputs/a.jsonl:1: epoch: expected a whole number, got 0.5*",
+    ),
+    "a number as text": (
+        b'{"id": "c0", "output": "yes"}\n{"id": "c1", "output": "yes", "latency_s": "0.5"}\n',
+        "outputs/a.jsonl:2: a field of id 'c1' has the wrong form: latency_s is '0.5', expected*",
     ),
     "a field in the wrong form": (
         b'{"id": "c0", "output": "yes"}\n{"id": "c1", "output": "yes", "usage": [1]}\n',
@@ -325,6 +354,25 @@ def test_a_csv_error_names_its_line(project: SampleProject, answers) -> None:
     check(project, "toy.csv:1: expected: unknown column. Did you mean 'expected_output'?*")
     project.write("evals/toy.csv", "id,input\nc1,x,yes\n")
     check(project, "toy.csv:2: 3 values under 2 columns*")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("id,input,input", "toy.csv:1: input: there are two columns of this name*"),
+        ("id,input,metadata.k,metadata.k", "toy.csv:1: metadata.k: there are two columns of this*"),
+        ("id,input,input.b", "toy.csv:1: input.b: stands beside a column `input`*"),
+        ("id,input.b,input", "toy.csv:1: input.b: stands beside a column `input`*"),
+        ("id,input,input.", "toy.csv:1: input.: unknown column*"),
+    ],
+)
+def test_columns_that_would_hide_each_other(project, answers, header, expected) -> None:
+    project.suite(RIGHT, systems={"a": answers()})
+    values = ",".join(f"v{number}" for number, _ in enumerate(header.split(",")))
+    project.write("evals/toy.csv", f"{header}\n{values}\n")
+    module = project.evals / "test_toy.py"
+    module.write_text(module.read_text().replace("toy.jsonl", "toy.csv"))
+    check(project, expected)
 
 
 def test_a_key_that_is_not_in_the_environment(project: SampleProject, answers, monkeypatch) -> None:

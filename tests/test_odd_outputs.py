@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sample_project import SampleProject
+import json
+
+from sample_project import SampleProject, jsonl
 
 ODD = {
     "empty": "",
@@ -48,3 +50,72 @@ def test_every_answer_has_a_score_and_the_run_a_page(project: SampleProject) -> 
     assert all(reason.startswith("TimeoutError") for reason in reasons)
     assert (project.latest / "report.html").stat().st_size < 3_000_000
     assert {r["case"]: len(r["text"] or "") for r in project.table("outputs")}["huge"] == 1_000_000
+
+
+APP = """
+from harness.types import Output, Usage
+
+FIELDS = {
+    "seconds": {"latency_s": "fast"},
+    "error": {"error": ValueError("broken")},
+    "usage": {"usage": {"prompt_tokens": 1}},
+    "count": {"usage": Usage(prompt_tokens=10**23, completion_tokens=1)},
+    "passages": {"passages": ["a"]},
+    "prompt": {"prompt": object()},
+    "fine": {"latency_s": 0.5},
+}
+
+def answer(name):
+    return Output(case_id="", epoch=0, text="yes", **FIELDS[name])
+
+def chat(messages):
+    messages.append({"role": "assistant", "content": "yes"})
+    return str(len(messages))
+"""
+
+
+def test_an_output_with_odd_fields_costs_its_case_and_not_the_run(project: SampleProject) -> None:
+    names = ("seconds", "error", "usage", "count", "passages", "prompt", "fine")
+    project.suite("def test_right(output):\n    assert output.text\n", systems={"a": {"x": ""}})
+    project.write("evals/toy.jsonl", jsonl({"id": name, "input": name} for name in names))
+    project.write("evals/odd_app.py", APP)
+    config = "systems:\n  a: {kind: python, callable: 'odd_app:answer'}\n"
+    project.write("evals/rung.yaml", config)
+    assert project.run().ret == 1
+    errors = {row["case"]: row["error"] for row in project.table("outputs")}
+    assert errors.pop("fine") is None
+    assert all(said.startswith("answered an output whose ") for said in errors.values())
+    project.run()
+    assert project.document()["counts"]["cached"] == 1
+
+
+def test_what_a_system_does_to_its_input_is_in_no_table(project: SampleProject) -> None:
+    project.suite(
+        "def test_right(output):\n    assert output.text == '2'\n", systems={"a": {}, "b": {}}
+    )
+    asked = [{"role": "user", "content": "why?"}]
+    project.write("evals/toy.jsonl", jsonl([{"id": "c", "input": asked}]))
+    project.write("evals/odd_app.py", APP)
+    systems = [f"  {name}: {{kind: python, callable: 'odd_app:chat'}}\n" for name in "ab"]
+    project.write("evals/rung.yaml", "systems:\n" + "".join(systems))
+    project.run("--epochs", "2")
+    assert {row["text"] for row in project.table("outputs")} == {"2"}
+    (case,) = project.table("cases")
+    assert json.loads(case["input"]) == asked
+
+
+# to add to tests/test_odd_outputs.py once items.py copies the case
+def test_what_a_metric_does_to_its_case_is_seen_by_no_other(project: SampleProject) -> None:
+    project.suite(
+        "def test_first(case, output):\n    case.metadata['seen'] = 1\n    case.input['q'] += '!'\n"
+        "def test_second(case, output):\n    assert 'seen' not in case.metadata\n"
+        "    assert case.input == {'q': 'why?'}\n",
+        systems={"a": {"c": "yes"}, "b": {"c": "yes"}},
+    )
+    project.write("evals/toy.jsonl", jsonl([{"id": "c", "input": {"q": "why?"}}]))
+    project.run("--epochs", "2")
+    assert (
+        project.estimate("second", "a")["missed"] == project.estimate("second", "b")["missed"] == 0
+    )
+    (case,) = project.table("cases")
+    assert (json.loads(case["input"]), case["metadata"]) == ({"q": "why?"}, "{}")

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.cache import Cache
+from harness.cases import case_hash
 from harness.errors import ConfigError
 from harness.runner import Batch, Budget, Runner
-from harness.types import Case, Output, Rung, SystemSpec
+from harness.types import Case, Output, Passage, Rung, Step, SystemSpec, ToolCall, Usage
 
 CASES = [Case(id=f"c{i}", input=f"q{i}", expected_output="secret", tags=("t",)) for i in range(50)]
 SPEC = SystemSpec(name="a", kind="python", rung="prompt", folder=Path())
@@ -184,3 +185,150 @@ def test_an_answer_without_end_is_cut_and_errored(monkeypatch: pytest.MonkeyPatc
     output = ask(SPEC, FakeSystem(endless))["c0", 0].output
     assert output.error == "answered 2,001 characters; the limit is 2,000"
     assert len(output.text) == 1_000
+
+
+def test_what_a_system_does_to_its_input_reaches_no_other_epoch_or_system() -> None:
+    case = Case(
+        id="c",
+        input=[{"role": "user", "content": {"text": "why?"}}],
+        metadata={"seen": []},
+    )
+
+    def chat(cases, epoch):
+        for case in cases:
+            case.input[0]["content"]["text"] += "!"
+            case.input.append({"role": "assistant", "content": "because"})
+            case.metadata["seen"].append(epoch)
+            yield Output(case_id=case.id, epoch=epoch, text=f"{case.input[:-1]} {case.metadata}")
+
+    runner = Runner(load=lambda spec: FakeSystem(chat, name=spec.name), cache=None)
+    texts = {
+        answer.output.text.replace(str([epoch]), "[epoch]")
+        for name in "ab"
+        for (_, epoch), answer in runner.run(
+            Batch(spec=replace(SPEC, name=name), fingerprint=name, cases=[case], epochs=range(2))
+        ).items()
+    }
+    assert len(texts) == 1, "each was asked the same"
+    assert case.input == [{"role": "user", "content": {"text": "why?"}}]
+    assert case.metadata == {"seen": []}
+
+
+class Untold:
+    """An object that cannot even say what it is."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+UNSTORABLE = [
+    ({"text": None}, "text is None, expected text"),
+    ({"latency_s": "fast"}, "latency_s is 'fast', expected a number of seconds"),
+    ({"latency_s": float("nan")}, "latency_s is nan, expected a number of seconds"),
+    ({"latency_s": -1.0}, "latency_s is -1.0, expected a number of seconds"),
+    ({"latency_s": 10**400}, "expected a number of seconds"),
+    ({"attempts": True}, "attempts is True, expected a whole number"),
+    ({"finish_reason": 3}, "finish_reason is 3, expected text"),
+    ({"refused": "false"}, "refused is 'false', expected true or false"),
+    ({"error": ValueError("x")}, "error is ValueError('x'), expected text that says what failed"),
+    ({"error": ""}, "error is '', expected text that says what failed"),
+    ({"prompt": 5}, "prompt is 5, expected text or a list of messages"),
+    ({"prompt": [{"content": b"x"}]}, "prompt is [{'content': b'x'}], expected text or"),
+    ({"prompt": Untold()}, "prompt is of type Untold, expected text or a list of messages"),
+    ({"usage": {"prompt_tokens": 1}}, "usage is {'prompt_tokens': 1}, expected Usage("),
+    (
+        {"usage": Usage(prompt_tokens=10**23, completion_tokens=1)},
+        f"usage.prompt_tokens is {10**23}, expected a whole number",
+    ),
+    ({"passages": "doc1"}, "passages is 'doc1', expected a tuple of Passage"),
+    ({"passages": ["a"]}, "passages.0 is 'a', expected a Passage"),
+    (
+        {"passages": (Passage(id="a"), Passage(id="b", score=float("inf")))},
+        "passages.1.score is inf, expected a number",
+    ),
+    (
+        {"steps": (Step(name="a", prompt=object()),)},
+        "steps.0.prompt is <object object>, expected text or a list of messages",
+    ),
+    (
+        {"tool_calls": (ToolCall(name="f", arguments="{}"),)},
+        "tool_calls.0.arguments is '{}', expected an object of JSON values",
+    ),
+    (
+        {"tool_calls": (ToolCall(name="f", arguments={"x": {1}}),)},
+        "tool_calls.0.arguments is {'x': {1}}, expected an object of JSON values",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "fault"), UNSTORABLE, ids=[f for _, f in UNSTORABLE])
+def test_an_output_that_cannot_be_stored_is_the_error_of_its_case(cache, fields, fault) -> None:
+    def one_odd(cases, epoch):
+        for case in cases:
+            output = Output(case_id=case.id, epoch=epoch, text="fine")
+            yield replace(output, **fields) if case.id == "c1" else output
+
+    outputs = {
+        case: answer.output for (case, _), answer in run(FakeSystem(one_odd), cache=cache).items()
+    }
+    assert outputs["c1"].error.startswith("answered an output whose ")
+    assert fault in outputs["c1"].error
+    assert {o.error for case, o in outputs.items() if case != "c1"} == {None}
+    assert cache.count() == len(CASES) - 1
+
+
+def test_any_object_that_counts_tokens_will_do() -> None:
+    @dataclass
+    class Counted:
+        prompt_tokens: int = 3
+        completion_tokens: int = 1
+
+    def counting(cases, epoch):
+        return (Output(case_id=c.id, epoch=epoch, text="x", usage=Counted()) for c in cases)
+
+    assert {a.output.error for a in run(FakeSystem(counting)).values()} == {None}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"latency_s": "fast"}, {"usage": Usage(prompt_tokens=10**23, completion_tokens=1)}],
+    ids=["latency", "usage"],
+)
+def test_what_the_cache_should_never_have_kept_is_damaged_and_asked_for_again(
+    cache, fields
+) -> None:
+    for case in CASES:
+        odd = fields if case.id == "c1" else {}
+        output = Output(case_id=case.id, epoch=0, text="kept", **odd)
+        cache.put("f", case_hash(case), output)
+    system = FakeSystem()
+    runner = Runner(load=lambda spec: system, cache=cache)
+    answers = runner.run(Batch(spec=SPEC, fingerprint="f", cases=CASES))
+    assert [case.id for case in system.asked] == ["c1"]
+    assert answers["c1", 0].output.text == "q1"
+    assert runner.notes() == ["cache: 1 stored outputs were damaged and are asked for again"]
+
+
+def test_a_system_whose_cost_is_not_known_is_not_asked_under_a_budget() -> None:
+    system = FakeSystem()
+    budget = Budget(limit=1.0, cost=lambda spec, output: 0.0, unpriced=lambda spec: "no price")
+    answers = run(system, budget=budget)
+    assert system.asked == []
+    assert {answer.reason for answer in answers.values()} == {"no price"}
+
+
+def test_outputs_that_were_charged_without_a_count_are_told() -> None:
+    counted = Usage(prompt_tokens=1, completion_tokens=1)
+
+    def half(cases, epoch):
+        for case in cases:
+            odd = int(case.id[1:]) % 2
+            yield Output(case_id=case.id, epoch=epoch, text="x", usage=counted if odd else None)
+
+    system = FakeSystem(half)
+    budget = Budget(limit=1_000.0, cost=lambda spec, output: 1.0)
+    runner = Runner(load=lambda spec: system, cache=None, budget=budget)
+    runner.run(Batch(spec=SPEC, fingerprint="f", cases=CASES))
+    assert budget.spent == len(CASES)
+    (note,) = runner.notes()
+    assert note.startswith("--max-cost: the tokens of 25 outputs were not counted")

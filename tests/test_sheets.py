@@ -39,6 +39,10 @@ def test_rows_come_with_their_lines_and_empty_ones_not_at_all(sheet):
     ]
 
 
+def test_columns_without_a_name_are_no_doubles(sheet):
+    assert read(sheet("row,right,,\n1,no,,\n"))[0][1]["row"] == "1"
+
+
 def test_the_mark_that_spreadsheets_put_before_utf_8_is_no_part_of_a_name(sheet):
     assert read(sheet(b"\xef\xbb\xbfrow,right\n1,no\n")) == [(2, {"row": "1", "right": "no"})]
 
@@ -55,8 +59,9 @@ def test_the_mark_that_spreadsheets_put_before_utf_8_is_no_part_of_a_name(sheet)
             "a.csv:1: there is no column right\n  The first line names the columns",
         ),
         ("", "a.csv:1: there is no column row, right"),
+        ("row,right,row\n1,no,2\n", "a.csv:1: there are two columns 'row'"),
     ],
-    ids=["another encoding", "a column", "an empty file"],
+    ids=["another encoding", "a column", "an empty file", "a column twice"],
 )
 def test_a_bad_sheet_is_named_with_its_place(sheet, content, said):
     with pytest.raises(CaseError, match=re.escape(said)):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
+from harness.records import LARGEST
 from harness.store import RunStore, read_document, read_table, write_document, write_table
 
 COLUMNS = {
@@ -28,6 +29,12 @@ def test_a_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
     write_table(tmp_path, "scores", COLUMNS)
     rows = read_table(tmp_path, "scores")
     assert {name: [row[name] for row in rows] for name in COLUMNS} == COLUMNS
+
+
+def test_the_largest_number_of_an_output_has_room_in_its_column(tmp_path: Path) -> None:
+    names = ("attempts", "prompt_tokens", "completion_tokens", "latency_s")
+    write_table(tmp_path, "outputs", {name: [LARGEST] for name in names})
+    assert read_table(tmp_path, "outputs") == [dict.fromkeys(names, LARGEST)]
 
 
 def test_an_empty_table_is_a_table(tmp_path: Path) -> None:

@@ -73,6 +73,21 @@ def test_an_epoch_of_its_own_goes_before_the_line_for_all_epochs(answers):
     assert answers(rows, "a", epoch=0)["a"].text == "any"
 
 
+@pytest.mark.parametrize("epoch", [None, 0, 0.0])
+def test_an_epoch_that_a_table_writes_as_null_or_as_a_float_is_read(answers, epoch):
+    assert answers([{"id": "a", "output": "A", "epoch": epoch}], "a")["a"].text == "A"
+
+
+def test_a_null_is_a_field_that_is_not_there(answers):
+    names = ("epoch", "latency_s", "usage", "tool_calls", "passages", "finish_reason", "refused")
+    row = {"id": "a", "output": "A", **dict.fromkeys((*names, "prompt", "error"))}
+    assert answers([row], "a") == answers([{"id": "a", "output": "A"}], "a")
+
+
+def test_an_error_of_no_words_is_none(answers):
+    assert answers([{"id": "a", "output": "A", "error": ""}], "a")["a"].error is None
+
+
 def test_what_else_was_recorded_is_kept(answers):
     row = {
         "id": "a",
@@ -117,6 +132,40 @@ def test_a_byte_order_mark_blank_lines_and_crlf_are_no_matter(answers):
         (b'{"id": "a", "output": "\xff"}', "not UTF-8"),
         (b'{"id": "a", "output": "x", "usage": {"tokens": 1}}', "wrong form"),
         (b'{"id": "ok", "output": "again"}', "on line 1"),
+        (b'{"id": "a", "output": "x", "epoch": 0.5}', "epoch: expected a whole number, got 0.5"),
+        (b'{"id": "a", "output": "x", "epoch": -1}', "epoch: expected a whole number, got -1"),
+        (b'{"id": "a", "output": "x", "epoch": NaN}', "epoch: expected a whole number, got nan"),
+        (b'{"id": "a", "output": "x", "epoch": true}', "epoch: expected a whole number, got True"),
+        (
+            b'{"id": "a", "output": "x", "latency_s": "0.5"}',
+            "latency_s is '0.5', expected a number",
+        ),
+        (b'{"id": "a", "output": "x", "latency_s": NaN}', "latency_s is nan, expected a number"),
+        (b'{"id": "a", "output": "x", "latency_s": -1}', "latency_s is -1, expected a number"),
+        (
+            b'{"id": "a", "output": "x", "usage": {"prompt_tokens": "3", "completion_tokens": 1}}',
+            "usage.prompt_tokens is '3', expected a whole number",
+        ),
+        (
+            b'{"id": "a", "output": "x", "usage": {"prompt_tokens": 3, "completion_tokens": 1%s}}'
+            % (b"0" * 22),
+            "usage.completion_tokens is 1000",
+        ),
+        (b'{"id": "a", "output": "x", "usage": 3}', "usage is 3, expected an object"),
+        (b'{"id": "a", "output": "x", "finish_reason": 3}', "finish_reason is 3, expected text"),
+        (
+            b'{"id": "a", "output": "x", "tool_calls": [{"name": "f", "arguments": "{}"}]}',
+            "tool_calls.0.arguments is '{}', expected an object",
+        ),
+        (b'{"id": "a", "output": "x", "tool_calls": {}}', "tool_calls is {}, expected a list"),
+        (b'{"id": "a", "output": "x", "passages": "doc1"}', "passages is 'doc1', expected a list"),
+        (
+            b'{"id": "a", "output": "x", "passages": ["b", 3]}',
+            "passages.1 is 3, expected an object",
+        ),
+        (b'{"id": "a", "output": "x", "refused": "false"}', "refused is 'false', expected true or"),
+        (b'{"id": "a", "output": "x", "prompt": 5}', "prompt is 5, expected text or a list"),
+        (b'{"id": "a", "output": "x", "error": false}', "error is False, expected text"),
     ],
 )
 def test_a_bad_line_is_told_with_its_number(answers, line, complaint):

@@ -70,10 +70,11 @@ def test_a_finish_reason_that_is_no_text_errors_its_case(outputs, stream, reason
         {"prompt_tokens": "7", "completion_tokens": "2"},
         {"prompt_tokens": 7, "completion_tokens": 2.5},
         {"prompt_tokens": 7, "completion_tokens": -1},
+        {"prompt_tokens": 10**23, "completion_tokens": 2},
         {"prompt_tokens": True, "completion_tokens": 2},
         [7, 2],
     ],
-    ids=["null", "one", "empty", "texts", "half a token", "negative", "true", "list"],
+    ids=["null", "one", "empty", "texts", "half a token", "negative", "huge", "true", "list"],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_whose_tokens_are_not_counted_is_an_answer(outputs, stream, counts):
