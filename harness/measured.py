@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.declared import declared_in, metric_names
 from harness.errors import StoreError
 from harness.gates import Measured
 from harness.run import Suite, SuiteRun
@@ -64,16 +65,14 @@ def metrics_in_source(suite: Suite, run: Mapping[str, str | None]) -> dict[str, 
 
 def _functions(source: str) -> Iterator[tuple[str, str | None]]:
     lines = source.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            text = "".join(lines[first - 1 : node.end_lineno])
-            yield node.name.removeprefix("test_"), metric_version(text)
-        elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                name = alias.asname or alias.name
-                if name.startswith("test_"):
-                    yield name.removeprefix("test_"), None
+    functions = declared_in(ast.parse(source)).functions
+    for path, name in metric_names(functions).items():
+        node = functions[path]
+        if node is None:
+            yield name, None
+            continue
+        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+        yield name, metric_version("".join(lines[first - 1 : node.end_lineno]))
 
 
 def content_hashes(columns: Columns) -> dict[str, dict[str, str]]:

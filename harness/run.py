@@ -83,6 +83,33 @@ class SuiteRun:
     gates: dict[tuple[str, str], list[GateResult]] = field(default_factory=dict)
     narrowed: bool = False  # some cases were left out on purpose
 
+    @property
+    def deciding(self) -> list[str]:
+        """Metrics that together make a case pass: those that rung.yaml names, else those gated, else all.
+
+        A graded metric has no case that passes or misses, so it never decides. The name of a
+        parametrized test function means each of its metrics.
+        """
+        metrics = {name: metric for name, metric in self.metrics.items() if not metric.graded}
+        if named := set(self.suite.config.decides):
+            return [name for name in metrics if named & {name, name.partition("[")[0]}]
+        return [name for name, metric in metrics.items() if metric.gate is not None] or [*metrics]
+
+    @property
+    def unanswered(self) -> dict[str, list[Key]]:
+        """What systems were asked and had not answered when the session was stopped, by system."""
+        epochs = range(self.epochs)
+        missing = {
+            system: [
+                (case, epoch)
+                for case in self.planned.get(system, ())
+                for epoch in epochs
+                if (case, epoch) not in answers
+            ]
+            for system, answers in self.answers.items()
+        }
+        return {system: keys for system, keys in missing.items() if keys}
+
     def plan(self, system: str, cases: Iterable[Case]) -> None:
         """Add cases to the batch that the system will be asked."""
         self.planned.setdefault(system, {}).update((case.id, case) for case in cases)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from harness.beside import Beside, with_beside
 from harness.cases import load_cases
 from harness.config import FILE_NAME, Project, SuiteConfig, find_project, load_project
+from harness.declared import declared_in, marks_in
 from harness.errors import ConfigError, nearest
 from harness.run import GateMark, JudgeMark, Suite
 
@@ -50,7 +51,7 @@ class Catalogue:
                 continue  # pytest reports it when it collects the module
             arguments, line = _suite_arguments(tree)
             if arguments is not None:
-                _check_functions(tree, self.suite(file, arguments, line=line))
+                _check_declared(tree, self.suite(file, arguments, line=line))
 
     def suite(self, file: Path, arguments: Mapping[str, Any], *, line: int | None = None) -> Suite:
         """Return the suite of a module, made of its mark when it is first asked for."""
@@ -249,24 +250,50 @@ def _suite_arguments(tree: ast.Module) -> tuple[dict[str, Any] | None, int | Non
     return None, None
 
 
-def _check_functions(tree: ast.Module, suite: Suite) -> None:
-    metrics: set[str] = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-            metrics.add(node.name.removeprefix("test_"))
-            for mark in node.decorator_list:
-                arguments = _literals(mark) if _mark_name(mark) in ("gate", "judge") else None
-                if arguments is not None and _mark_name(mark) == "gate":
-                    make_gate(arguments, file=suite.file, line=mark.lineno)
-                elif arguments is not None:
-                    make_judge(arguments, project=suite.project, file=suite.file, line=mark.lineno)
+def _check_declared(tree: ast.Module, suite: Suite) -> None:
+    """Check what the source of a suite says of its metrics: its marks, and the names of those that decide."""
+    for mark in marks_in(tree):
+        arguments = _literals(mark) if _mark_name(mark) in ("gate", "judge") else None
+        if arguments is not None and _mark_name(mark) == "gate":
+            make_gate(arguments, file=suite.file, line=mark.lineno)
+        elif arguments is not None:
+            make_judge(arguments, project=suite.project, file=suite.file, line=mark.lineno)
+    declared = declared_in(tree)
+    if declared.complete and declared.functions:
+        check_decides(suite, declared.graded)
+
+
+def check_decides(suite: Suite, graded: Mapping[str, bool]) -> None:
+    """Check the metrics that rung.yaml says decide whether a case passes.
+
+    Parameters
+    ----------
+    suite
+        Whose `decides` is looked at.
+    graded
+        The suite's metrics, and whether each is graded. A parametrized one goes without its parameters:
+        its name alone means every one of its metrics.
+    """
     for name in suite.config.decides:
-        if metrics and name.partition("[")[0] not in metrics:
+        base = name if name in graded else name.partition("[")[0]
+        if base not in graded:
+            raise no_such_metric(suite, name, graded)
+        if graded[base]:
             raise ConfigError(
-                f"the suite has no metric '{name}'. {nearest(name, metrics)}",
+                f"'{name}' is a graded metric: it gives a case a number, and does not pass or miss it",
                 file=suite.project.file,
                 key=f"suites.{suite.name}.decides",
+                hint="Assert a threshold in a test of its own, and name that one.",
             )
+
+
+def no_such_metric(suite: Suite, name: str, known: Iterable[str]) -> ConfigError:
+    """What is wrong with a deciding metric that the suite does not have."""
+    return ConfigError(
+        f"the suite has no metric '{name}'. {nearest(name, known)}",
+        file=suite.project.file,
+        key=f"suites.{suite.name}.decides",
+    )
 
 
 def _mark_name(node: ast.expr) -> str | None:
@@ -282,9 +309,11 @@ def _literals(node: ast.expr) -> dict[str, Any] | None:
     if not isinstance(node, ast.Call):
         return {}
     try:
-        return {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg is not None}
+        found = {k.arg: ast.literal_eval(k.value) for k in node.keywords}
     except ValueError:
         return None
+    named = {name: value for name, value in found.items() if name is not None}
+    return named if len(named) == len(found) else None  # **arguments
 
 
 def metric_version(source: str) -> str:

@@ -23,6 +23,7 @@ def import_callable(target: str, *, folder: Path, key: str) -> Callable[..., Any
             sys.path.insert(0, str(place))
     module_name, _, path = target.partition(":")
     value: Any = _import_module(module_name, folder, key)
+    _check_place(value, module_name, folder, key)
     for attribute in path.split("."):
         if not hasattr(value, attribute):
             raise ConfigError(
@@ -36,6 +37,27 @@ def import_callable(target: str, *, folder: Path, key: str) -> Callable[..., Any
     return value  # type: ignore[no-any-return]
 
 
+def module_beside(name: str, folder: Path) -> Path | None:
+    """Find a module's file in the configuration's folder or the one above it, without importing it."""
+    for place in (folder, folder.parent):
+        relative = place.joinpath(*name.split("."))
+        for file in (relative.with_suffix(".py"), relative / "__init__.py"):
+            if file.is_file():
+                return file.resolve()
+    return None
+
+
+def _check_place(module: Any, name: str, folder: Path, key: str) -> None:
+    """Refuse a module that was imported from elsewhere before: the fingerprint is of the one beside."""
+    beside, found = module_beside(name, folder), getattr(module, "__file__", None)
+    if beside is not None and (found is None or Path(found).resolve() != beside):
+        raise ConfigError(
+            f"'{name}' is another module in this process than the one of this project",
+            key=key,
+            hint=f"Imported from {found or 'the interpreter'}; meant is {beside}. Rename one of them.",
+        )
+
+
 def _import_module(name: str, folder: Path, key: str) -> Any:
     try:
         return import_module(name)
@@ -47,6 +69,8 @@ def _import_module(name: str, folder: Path, key: str) -> Any:
                 hint=f"Looked in {folder}, in the folder above it, and among what is installed.",
             ) from error
         raise ConfigError(f"'{name}' cannot be imported: {describe(error)}", key=key) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may also skip or exit
         message = f"'{name}' cannot be imported: {describe(error, with_place=True)}"
         raise ConfigError(message, key=key) from error

@@ -171,6 +171,48 @@ def test_own_gates_are_audited(ran: SampleProject) -> None:
     assert set(found["detections"]["toy/right"]) == {"0.05", "0.1"}
 
 
+def test_gates_of_two_systems_on_one_metric_are_audited_apart(ran: SampleProject) -> None:
+    ran.run("--all-gates")
+    found = json.loads(ran.rung("audit-gates", "--builds", "20", "--json").stdout.str())
+    names = {"toy/right [a]", "toy/right [b]"}
+    assert names == set(found["by_gate"]) == set(found["detections"]) == set(found["gates"])
+    result = ran.rung("audit-gates", "--builds", "20")
+    result.stdout.fnmatch_lines(["*toy/right [[]a[]]: red in *", "*toy/right [[]b[]]: red in *"])
+
+
+def test_a_drop_of_a_graded_metric_is_one_of_its_mean(project: SampleProject) -> None:
+    body = (
+        "@pytest.mark.gate(at_least=0.5)\n"
+        "def test_long(output, score):\n    score(len(output.text) / 10)\n"
+    )
+    answers = {f"c{i}": "x" * (4 + i % 3) for i in range(60)}
+    project.suite(body, systems={"a": answers})
+    assert project.run().ret == 0
+    result = project.rung("audit-gates", "--builds", "20")
+    result.stdout.fnmatch_lines(
+        [
+            "*toy/long: red in 0.0 % (0.0 to *)",
+            "*a mean lower by 0.05: caught in *",
+            "*a mean lower by 0.1: caught in 100.0 %*",
+        ]
+    )
+
+
+def test_a_run_that_judged_no_gate_cannot_be_audited(project: SampleProject, answers) -> None:
+    project.suite(BODY, systems={"a": answers()})
+    project.run("--case", "c1")
+    narrowed = next((project.folder / "reports").glob("2*")).name
+    result = project.rung("audit-gates", narrowed)
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["*this run judged no gates*", "*run all of its cases*"])
+
+
+def test_one_suite_of_one_case_is_checked_in_the_singular(project: SampleProject, answers) -> None:
+    project.suite(BODY, systems={"a": answers(cases=1)})
+    result = project.rung("check")
+    result.stdout.fnmatch_lines(["1 suite, 1 case", "  a: 1 call to make (0 of 1 are cached)*"])
+
+
 def test_runs_are_listed_rendered_and_cleaned(ran: SampleProject) -> None:
     ran.run()
     listed = json.loads(ran.rung("runs", "--json").stdout.str())

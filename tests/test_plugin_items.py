@@ -259,6 +259,12 @@ def test_the_mean_of_one_case_has_no_interval(project: SampleProject, answers) -
     project.run().stdout.fnmatch_lines(["*a*3.000 (no interval)*n=1"])
 
 
+def test_an_interval_of_negative_scores_can_be_read(project: SampleProject) -> None:
+    body = "def test_length(output, score):\n    score(-float(len(output.text)))\n"
+    project.suite(body, systems={"a": {f"c{i}": "x" * (1 + i % 2) for i in range(10)}})
+    project.run().stdout.fnmatch_lines(["*a*-1.500 (-1.877 to -1.123)*n=10"])
+
+
 @pytest.mark.parametrize("mark", ["skip(reason='later')", "skipif(True, reason='later')"])
 @pytest.mark.parametrize("items", ["case", "suite"])
 def test_a_skipped_metric_is_not_run(project: SampleProject, answers, mark, items) -> None:

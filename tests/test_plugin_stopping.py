@@ -63,6 +63,29 @@ class TestAStoppedRun:
         assert project.document()["stopped"] is False
 
 
+@pytest.mark.parametrize("items", ["case", "suite"])
+def test_what_was_answered_before_a_stop_is_told(project: SampleProject, items) -> None:
+    project.suite(RIGHT, systems={"a": dict.fromkeys(("c0", "c1", "c2", "c3"), "")})
+    project.write(
+        "evals/answering.py",
+        "def answer(text):\n"
+        "    if text.endswith('c2'):\n        raise KeyboardInterrupt\n    return 'yes'\n",
+    )
+    project.write(
+        "evals/rung.yaml",
+        "systems:\n  a: {kind: python, callable: 'answering:answer', concurrency: 1}\n",
+    )
+    result = project.run_outside(f"--items={items}")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "a was stopped while it answered toy: 4 of its outputs count as not run;"
+            " 2 of them are in the cache for the next run",
+            "outputs: 4 planned = 0 generated + 0 cached + 4 not run + 0 errored",
+        ]
+    )
+
+
 def test_the_last_line_counts_what_made_the_run_red(project: SampleProject, answers) -> None:
     crash = HALF.replace("    assert", "    assert case.id > 'c1' or 1 / 0\n    assert")
     project.suite(crash, systems={"a": answers(*range(10))})

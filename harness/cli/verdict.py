@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -161,17 +162,22 @@ def _suite_row(suite: Suite, before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _versions(suite: Suite, before: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The metrics as their source stands; one whose source is elsewhere counts as unchanged."""
+    from harness.declared import declared_in
     from harness.measured import metrics_in_source
 
     source, found = suite.file.read_text("utf-8"), metrics_in_source(suite, before)
+    elsewhere = not declared_in(ast.parse(source)).complete
     for name in {**before, **found}:
         version = found.get(name)
         if version is not None:
             yield name, version
-        elif name in before and (
-            "import *" in source or f"test_{name.partition('[')[0]}" in source
-        ):
+        elif name in before and (elsewhere or _function_of(name) in source):
             yield name, before[name]
+
+
+def _function_of(metric: str) -> str:
+    """The test function of a metric, less the classes and the parameters in its name."""
+    return f"test_{metric.partition('[')[0].rpartition('.')[2]}"
 
 
 def _judge_rows(document: Document, project: Project, memo: Path) -> Iterator[dict[str, Any]]:

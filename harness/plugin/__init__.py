@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import systems
+from harness.cases import own_copy
 from harness.errors import RungError
 from harness.plugin import datasets, options, short_path, terminal
 from harness.plugin.datasets import DATA
@@ -81,6 +82,9 @@ def pytest_pycollect_makeitem(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the cases that `--case` does not name; look at outputs when they are there."""
+    if evaluation_of(config).misconfigured:  # xdist would run the suites that could be collected
+        items.clear()
+        return
     datasets.last(items)
     wanted = set(config.getoption("rung_case"))
     if wanted:
@@ -182,8 +186,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Any:
-    """The case that this item looks at."""
-    return _case_item(request).case
+    """The case that this item looks at, a copy: what a fixture changes is in no table."""
+    return own_copy(_case_item(request).case)
 
 
 def _own_fixture(name: str, what: str) -> Any:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from _pytest.skipping import evaluate_skip_marks
 
+from harness.declared import GRADED, Qualified, metric_names
 from harness.errors import ConfigError
 from harness.plugin.asking import Judges
 from harness.plugin.items import OWN_FIXTURES, CaseItem, FoldedItem, GateItem, View
 from harness.plugin.options import leaves_in
 from harness.run import Metric, Run, Suite
-from harness.suites import Catalogue, make_gate, make_judge, metric_version
+from harness.suites import (
+    Catalogue,
+    check_decides,
+    make_gate,
+    make_judge,
+    metric_version,
+    no_such_metric,
+)
 from harness.types import SystemSpec
 
 FOLD_ABOVE_CASES = 5_000
@@ -35,6 +45,10 @@ class Collector:
     options: pytest.Config
     created: list[CaseItem | FoldedItem] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
+    _names: dict[str, Mapping[Qualified, str]] = field(default_factory=dict)  # by suite
+    _owners: dict[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # node ids, by suite and metric
 
     def suite_of(self, module: pytest.Module) -> Suite | None:
         """Return the suite of a module, or None where it is an ordinary test module."""
@@ -44,27 +58,57 @@ class Collector:
         return self.catalogue.suite(module.path, mark.kwargs)
 
     def items(self, suite: Suite, functions: Sequence[pytest.Function]) -> Iterator[pytest.Item]:
-        """Yield the items of test functions, each given as pytest would have run it."""
-        for function in functions:
+        """Yield the items of one test function, each of its parametrizations as pytest would have run it."""
+        names = [self._name(suite, function) for function in functions]
+        self._check_parameters(suite, names)
+        for name, function in zip(names, functions, strict=True):
             if inspect.iscoroutinefunction(function.obj):
-                raise ConfigError(
+                raise _fault(
                     "a metric cannot be a coroutine: nothing in it has to wait",
-                    file=suite.file,
-                    line=inspect.unwrap(function.obj).__code__.co_firstlineno,
-                    key=function.name,
+                    function,
                     hint="Write `def` instead of `async def`; systems may be asynchronous.",
                 )
             marks = {mark.name: mark for mark in function.iter_markers()}
-            metric = self._metric(suite, function, marks)
+            metric = self._metric(suite, name, function, marks)
             for system in suite.systems:
                 if leaves_in(self.options, system.name):
                     yield from self._system_items(suite, metric, system, function)
 
+    def _name(self, suite: Suite, function: pytest.Function) -> str:
+        """Name the metric of a function; its class is in the name where the suite has several such."""
+        if suite.name not in self._names:
+            module = function.getparent(pytest.Module)
+            assert module is not None
+            functions = functions_of(module)
+            names = metric_names(functions)
+            graded = {names[path]: _takes_score(f) for path, f in functions.items()}
+            check_decides(suite, graded)
+            self._names[suite.name] = names
+        classes = [node.name for node in function.listchain() if isinstance(node, pytest.Class)]
+        short = function.originalname
+        name = self._names[suite.name].get((*classes, short), short.removeprefix("test_"))
+        return name + function.name.removeprefix(short)
+
+    def _check_parameters(self, suite: Suite, names: Sequence[str]) -> None:
+        """Find a deciding metric whose parameters the function does not have."""
+        base = names[0].partition("[")[0] if names else ""
+        for name in suite.config.decides:
+            if name.startswith(f"{base}[") and name not in names:
+                raise no_such_metric(suite, name, (base, *names))
+
     def _metric(
-        self, suite: Suite, function: pytest.Function, marks: Mapping[str, pytest.Mark]
+        self,
+        suite: Suite,
+        name: str,
+        function: pytest.Function,
+        marks: Mapping[str, pytest.Mark],
     ) -> Metric:
-        name = function.name.removeprefix("test_")
         metrics = self.session.run_of(suite).metrics
+        owner = self._owners.setdefault((suite.name, name), function.nodeid)
+        if owner != function.nodeid:
+            raise _fault(
+                f"the metric '{name}' is already {owner}", function, hint="Rename one of them."
+            )
         if name not in metrics:
             metric = Metric(name=name, version=metric_version(_source(function)))
             if "gate" in marks:
@@ -165,6 +209,52 @@ class Collector:
         return item
 
 
+def functions_of(module: pytest.Module) -> dict[Qualified, Callable[..., Any]]:
+    """Find the test functions of a module and of its classes, whichever of them pytest was asked for."""
+    return dict(_functions_of(module, vars(module.obj), ()))
+
+
+def _functions_of(
+    module: pytest.Module, names: Mapping[str, Any], above: Qualified
+) -> Iterator[tuple[Qualified, Callable[..., Any]]]:
+    for name, value in names.items():
+        if inspect.isclass(value):
+            if module.istestclass(value, name) and _is_collected(value):
+                inherited = {
+                    n: v for base in reversed(value.__mro__) for n, v in vars(base).items()
+                }
+                yield from _functions_of(module, inherited, (*above, name))
+        elif module.istestfunction(value, name) and getattr(value, "__test__", True):
+            yield (*above, name), getattr(value, "__func__", value)
+
+
+def _is_collected(cls: type) -> bool:
+    """Tell whether pytest makes items of a class that is named as a test, and these are metrics."""
+    unittest = sys.modules.get("unittest")  # whoever has a TestCase has imported it
+    made = any({"__init__", "__new__"} & vars(base).keys() for base in cls.__mro__[:-1])
+    return (
+        not made
+        and getattr(cls, "__test__", True)
+        and not (unittest is not None and issubclass(cls, unittest.TestCase))
+    )
+
+
+def _takes_score(function: Callable[..., Any]) -> bool:
+    with suppress(TypeError, ValueError):  # no signature: pytest will not make a test of it either
+        return GRADED in inspect.signature(function).parameters
+    return False
+
+
+def _fault(message: str, function: pytest.Function, *, hint: str) -> ConfigError:
+    return ConfigError(
+        message,
+        file=function.path,
+        line=inspect.unwrap(function.obj).__code__.co_firstlineno,
+        key=function.name,
+        hint=hint,
+    )
+
+
 def _source(function: pytest.Function) -> str:
     try:
         return inspect.getsource(inspect.unwrap(function.obj))
@@ -190,6 +280,6 @@ def _is_short(function: pytest.Function) -> bool:
 
 
 def _printable(case_id: str) -> str:
-    """Keep what would break a node id or a terminal line out of an item's name."""
-    shown = case_id.encode("unicode_escape").decode("ascii") if not case_id.isascii() else case_id
-    return shown.replace("::", ":").replace("\n", "\\n").replace("/", "|")
+    """Keep what would break a node id or a terminal line out of an item's name; no two ids look alike."""
+    shown = case_id.encode("unicode_escape").decode("ascii").replace("::", ":\\x3a")
+    return shown.replace("|", "\\x7c").replace("/", "|")

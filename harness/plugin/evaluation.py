@@ -6,14 +6,16 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 import systems
 from harness.beside import Beside, read_beside
 from harness.cache import Cache
+from harness.cases import case_hash
 from harness.config import Project, State
 from harness.errors import ConfigError, nearest
 from harness.plugin import parts, short_path
@@ -24,6 +26,7 @@ from harness.plugin.items import CaseItem, FoldedItem, GateItem, score_case
 from harness.plugin.judging import SEED, Judging
 from harness.plugin.options import leaves_in
 from harness.plugin.progress import BatchProgress
+from harness.plugin.projects import check_apart
 from harness.plugin.second_look import SecondLook
 from harness.plugin.until_decided import UntilDecided
 from harness.run import Run, Suite, SuiteRun
@@ -31,6 +34,9 @@ from harness.runner import Budget, Mode, Runner
 from harness.store import RunStore, new_run_id
 from harness.suites import Catalogue
 from harness.types import Fingerprint, GateResult, System, SystemSpec
+
+if TYPE_CHECKING:
+    from harness.plugin.money import Tariff
 
 RAN_THROUGH = (
     pytest.ExitCode.OK,
@@ -53,6 +59,7 @@ class Evaluation:
         self.catalogue = Catalogue(self.beside)
         self.catalogue.find(_asked_paths(config))
         self._check_names()
+        self._check_projects()
         self.misconfigured = False
         self.reached_last = False  # the last item of the session has begun
         self.stopped = False  # items were left that nobody chose to leave out
@@ -131,13 +138,14 @@ class Evaluation:
         )
         return Runner(
             load=self._loader(),
-            cache=self._cache(),
+            cache=self.cache,
             mode=mode,
             progress=BatchProgress(self.config) if self.worker is None else None,
             budget=self._budget(),
         )
 
-    def _cache(self) -> Cache | None:
+    @cached_property
+    def cache(self) -> Cache | None:
         """Open the cache until pytest ends, where anything may be asked."""
         if not self.catalogue.suites or self.config.option.collectonly:
             return None
@@ -155,13 +163,32 @@ class Evaluation:
         return cast("Callable[[SystemSpec], System]", loader)
 
     def _budget(self) -> Budget | None:
+        if self.tariff is None:
+            return None
+        for suite in self.catalogue.suites.values():
+            for spec in self.chosen(suite):
+                self.tariff.check(spec)
+        workers = (self.worker or {}).get("workercount", 1)  # each of them spends its share
+        return Budget(
+            limit=self._option("max_cost") / workers,
+            cost=self.tariff.cost,
+            unpriced=self.tariff.unpriced,
+        )
+
+    @cached_property
+    def tariff(self) -> Tariff | None:
+        """What answers cost, where `--max-cost` limits it."""
         if self._option("max_cost") is None or self.project is None:
             return None
-        from harness.plugin.money import budget
+        from harness.plugin.money import Tariff
 
-        suites = self.catalogue.suites.values()
-        models = [spec.model for suite in suites for spec in self.chosen(suite)]
-        return budget(self._option("max_cost"), self.project, models)
+        return Tariff.of(self.project)
+
+    def _check_judges(self, suite: Suite) -> None:
+        """Find a judge whose answers have no price; its mark may be known from collection on."""
+        for metric in self.run.run_of(suite).metrics.values():
+            if self.tariff is not None and metric.judge is not None:
+                self.tariff.check(suite.project.system(metric.judge.system))
 
     def _check(self) -> None:
         """Find what is wrong with systems and files before anything runs; the controller does it for all."""
@@ -189,6 +216,10 @@ class Evaluation:
                     f"no case has the id '{name}'. {nearest(name, ids)}", key="--case"
                 )
 
+    def _check_projects(self) -> None:
+        suites = self.catalogue.suites.values()
+        check_apart((suite, spec) for suite in suites for spec in self.chosen(suite))
+
     def chosen(self, suite: Suite) -> list[SystemSpec]:
         """The systems of a suite that `--system` leaves in."""
         return [spec for spec in suite.systems if leaves_in(self.config, spec.name)]
@@ -210,7 +241,10 @@ class Evaluation:
         suite = self._collector.suite_of(module)
         if suite is None:
             return None
-        return list(self._collector.items(suite, functions))
+        self._check_projects()  # its mark may be known from collection on
+        items = list(self._collector.items(suite, functions))
+        self._check_judges(suite)
+        return items
 
     def plan(self, selected: Sequence[CaseItem | FoldedItem]) -> None:
         """Fix the batches, and note which suites were narrowed by the user."""
@@ -289,15 +323,31 @@ class Evaluation:
                 "this run was stopped before its end: it is stored, but `latest` stays where it was,"
                 " no verdict is drawn and it cannot be blessed"
             )
+            self.notes += self._unheard()
+
+    def _unheard(self) -> Iterator[str]:
+        """Say of each system that was stopped while it answered how many of its answers are kept."""
+        for run in self.runs():
+            hashes = {case.id: case_hash(case) for case in run.suite.cases}
+            specs = {spec.name: spec for spec in run.suite.systems}
+            for system, keys in run.unanswered.items():
+                digest = self.fingerprint(specs[system]).digest
+                wanted = [(hashes[case], epoch) for case, epoch in keys]
+                kept = len(self.cache.get(digest, wanted)) if self.cache is not None else 0
+                yield (
+                    f"{system} was stopped while it answered {run.suite.name}: {len(keys):,} of its"
+                    f" outputs count as not run; {kept:,} of them are in the cache for the next run"
+                )
 
     def _exit_code(self, exitstatus: int) -> int:
-        undecided = any(gate.state == "undecided" for gate in self.gates())
-        asked = self.project is not None and self.project.decision.undecided == "fail"
-        return (
-            UNDECIDED_EXIT
-            if exitstatus == pytest.ExitCode.OK and undecided and asked
-            else exitstatus
+        undecided = any(
+            gate.state == "undecided"
+            for run in self.run.runs.values()
+            if run.suite.project.decision.undecided == "fail"
+            for gates in run.gates.values()
+            for gate in gates
         )
+        return UNDECIDED_EXIT if exitstatus == pytest.ExitCode.OK and undecided else exitstatus
 
     def gates(self) -> Iterator[GateResult]:
         """Yield every judged gate."""

@@ -64,25 +64,35 @@ def _judged(evaluation: Evaluation) -> tuple[dict[str, Any], dict[str, dict[str,
         "cases": summary.case_columns(runs),
     }
     tables["scores"]["category"] = verdicts.category_column(causes, tables["scores"])
-    assert evaluation.project is not None
-    reports = verdicts.training_reports(evaluation.project)
+    projects = {run.suite.project.file: run.suite.project for run in runs}
+    reports = {file: verdicts.training_reports(project) for file, project in projects.items()}
     document["diversity"] = evaluation.config.stash[DATA].beside(
         [
             report
-            for name, report in reports.items()
+            for found in reports.values()
+            for name, report in found.items()
             if report is not None and name in evaluation.run.runs
         ]
     )
-    document["pilots"] = pilot_rows(document, evaluation.project)
-    document["verdicts"], document["project_verdict"] = verdicts.judge(
-        document,
-        tables,
-        reports,
-        project=evaluation.project,
-        history=_history(evaluation),
-        suites=suites,
-        locked_uses=_looks(evaluation),
-    )
+    history, looks, sentences = _history(evaluation), _looks(evaluation), []
+    for file, project in projects.items():  # each by its own rules
+        own = [live for live in suites if live.run.suite.project.file == file]
+        names = {live.suite for live in own}
+        part = document | {"suites": [row for row in document["suites"] if row["name"] in names]}
+        part["pilots"] = pilot_rows(part, project)
+        rows, sentence = verdicts.judge(
+            part,
+            tables,
+            reports[file],
+            project=project,
+            history=history,
+            suites=own,
+            locked_uses=looks,
+        )
+        document["pilots"] += part["pilots"]
+        document["verdicts"] += rows
+        sentences += [sentence] if sentence else []
+    document["project_verdict"] = " ".join(sentences) or None
     return document, tables
 
 
@@ -148,7 +158,7 @@ def build_document(evaluation: Evaluation) -> dict[str, Any]:
         "pilots": [],
         "verdicts": [],
         "project_verdict": None,
-        "counts": counts(evaluation.runs()),
+        "counts": counts(evaluation.runs(), stopped=evaluation.stopped),
     }
 
 
@@ -194,17 +204,19 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
-def counts(runs: list[SuiteRun]) -> dict[str, int]:
+def counts(runs: list[SuiteRun], *, stopped: bool) -> dict[str, int]:
     """Count the outputs that were planned, and what became of them; the four add up to it."""
     answers = [
         answer for run in runs for table in run.answers.values() for answer in table.values()
     ]
-    not_run = sum(a.output is None for a in answers)
+    lost = sum(len(keys) for run in runs if stopped for keys in run.unanswered.values())
+    planned = len(answers) + lost
+    not_run = sum(a.output is None for a in answers) + lost
     errored = sum(a.output is not None and a.output.error is not None for a in answers)
     cached = sum(a.cached for a in answers)
     return {
-        "planned": len(answers),
-        "generated": len(answers) - cached - not_run - errored,
+        "planned": planned,
+        "generated": planned - cached - not_run - errored,
         "cached": cached,
         "not_run": not_run,
         "errored": errored,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial, wraps
+from typing import Any, cast
 
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 
+from harness.cases import own_copy
 from harness.design import visible
 from harness.errors import RungError
+from harness.plugin.subtests import ENDS_THE_SESSION, Subtests
 from harness.run import GateMark, Metric, Run, SuiteRun
 from harness.runner import Answer
 from harness.types import Case, GateKind, GateResult, Score, ScoreState, SystemSpec
@@ -74,61 +78,80 @@ class ScoreSink:
 
 @dataclass(slots=True, kw_only=True)
 class Result:
-    """Scores of one case, and the first thing that crashed."""
+    """Scores of one case, and what was raised first that is an outcome of pytest."""
 
     scores: list[Score] = field(default_factory=list)
     crash: BaseException | None = None
+    expected: BaseException | None = None  # `pytest.xfail` in the function
 
     def first(self, state: ScoreState) -> Score | None:
         """Return the first score in this state."""
         return next((score for score in self.scores if score.state == state), None)
 
+    def add(self, score: Score, raised: BaseException | None) -> None:
+        """Take in the score of an epoch."""
+        self.scores.append(score)
+        if isinstance(raised, pytest.xfail.Exception):
+            self.expected = self.expected or raised
+        else:
+            self.crash = self.crash or raised
 
-def score_case(view: View, case: Case, fixtures: Mapping[str, Any] | None = None) -> Result:
-    """Score every epoch of one case, and record the scores in the run."""
+
+def no_fixtures(epoch: int) -> Mapping[str, Any]:
+    """What a function is given that asks for nothing of pytest's."""
+    return {}
+
+
+def score_case(
+    view: View, case: Case, fixtures: Callable[[int], Mapping[str, Any]] = no_fixtures
+) -> Result:
+    """Score every epoch of one case, each with its own fixtures, and record the scores in the run."""
     result = Result()
     for epoch, answer in enumerate(view.session.answers(view.run, view.system.name, case)):
-        score, crash = score_epoch(view, case, epoch, answer, fixtures or {})
-        result.scores.append(score)
-        result.crash = result.crash or crash
+        try:
+            given = fixtures(epoch)
+        except ENDS_THE_SESSION:
+            raise
+        except pytest.skip.Exception as skip:
+            result.add(_score(view, case, epoch, "not_run", reason=f"skipped: {skip.msg}"), None)
+        except BaseException as crash:
+            result.add(_score(view, case, epoch, "errored", reason=_told(crash)), crash)
+        else:
+            result.add(*score_epoch(view, case, epoch, answer, given))
     view.run.record(view.metric.name, view.system.name, result.scores)
     return result
 
 
 def leave_case(view: View, case: Case, reason: str) -> None:
     """Record that a case was not run, and why."""
-    view.run.record(
-        view.metric.name,
-        view.system.name,
-        [
-            Score(
-                case_id=case.id,
-                epoch=epoch,
-                metric=view.metric.name,
-                state="not_run",
-                value=None,
-                reason=reason,
-            )
-            for epoch in range(view.run.epochs)
-        ],
+    epochs = range(view.run.epochs)
+    scores = [_score(view, case, epoch, "not_run", reason=reason) for epoch in epochs]
+    view.run.record(view.metric.name, view.system.name, scores)
+
+
+def _score(
+    view: View,
+    case: Case,
+    epoch: int,
+    state: ScoreState,
+    value: float | None = None,
+    reason: str | None = None,
+) -> Score:
+    return Score(
+        case_id=case.id,
+        epoch=epoch,
+        metric=view.metric.name,
+        state=state,
+        value=value,
+        reason=reason,
     )
 
 
 def score_epoch(
     view: View, case: Case, epoch: int, answer: Answer, fixtures: Mapping[str, Any]
 ) -> tuple[Score, BaseException | None]:
-    """Score one answer; return the score, and the crash where there was one."""
-
-    def scored(state: ScoreState, value: float | None = None, reason: str | None = None) -> Score:
-        return Score(
-            case_id=case.id,
-            epoch=epoch,
-            metric=view.metric.name,
-            state=state,
-            value=value,
-            reason=reason,
-        )
-
+    """Score one answer; return the score, and what was raised where that is an outcome of pytest."""
+    scored = partial(_score, view, case, epoch)
     output = answer.output
     if output is None:
         return scored("not_run", reason=answer.reason), None
@@ -137,7 +160,9 @@ def score_epoch(
         crash = OutputError(f"{view.system.name} gave no output for {case.id}: {said}")
         return scored("errored", reason=output.error), crash
     sink = ScoreSink()
-    offered = {"case": case, "output": output, "score": sink, "system": view.system}
+    offered = {"output": output, "score": sink, "system": view.system}
+    if "case" in view.wanted:
+        offered["case"] = own_copy(case)  # what it changes is seen by no other, and in no table
     if "judgement" in view.wanted:
         judgement = view.judgements(view)[case.id, epoch]
         if judgement.unscored:
@@ -146,16 +171,18 @@ def score_epoch(
     arguments = dict(fixtures) | {k: v for k, v in offered.items() if k in view.wanted}
     try:
         returned: object = view.function(**arguments)
+    except ENDS_THE_SESSION:
+        raise
     except AssertionError as miss:
         view.metric.graded |= sink.called
         value = sink.value if sink.called else 0.0
         return scored("missed", value, _first_lines(str(miss)) or "assertion failed"), None
     except pytest.skip.Exception as skip:
         return scored("unscored", reason=str(skip.msg)), None
-    except (pytest.fail.Exception, Exception) as crash:
-        return scored(
-            "errored", reason=f"{type(crash).__name__}: {_first_lines(str(crash))}"
-        ), crash
+    except pytest.xfail.Exception as expected:
+        return scored("unscored", reason=f"xfail: {expected.msg}"), expected
+    except BaseException as crash:  # pytest goes on after any other, and so does a suite
+        return scored("errored", reason=_told(crash)), crash
     view.metric.graded |= sink.called
     if returned is not None:
         fault = MetricError(
@@ -170,6 +197,10 @@ def score_epoch(
     return scored("passed", sink.value if sink.called else 1.0, sink.reason), None
 
 
+def _told(crash: BaseException) -> str:
+    return f"{type(crash).__name__}: {_first_lines(str(crash))}"
+
+
 def _first_lines(text: str, limit: int = 500) -> str:
     """Shorten a reason: the first lines say what was expected, the rest repeats the output."""
     text = text.removeprefix("AssertionError: ").strip()
@@ -181,17 +212,56 @@ class CaseItem(pytest.Function):
 
     view: View
     case: Case
+    _subtests: Subtests  # of the epoch
 
     def runtest(self) -> None:
         """Score the case with the fixtures that pytest set up."""
-        others = self.view.wanted - OWN_FIXTURES
-        fixtures = {name: value for name, value in self.funcargs.items() if name in others}
-        conclude(self, score_case(self.view, self.case, fixtures))
+        view = replace(self.view, function=self._with_subtests()) if self._parts else self.view
+        conclude(self, score_case(view, self.case, self._fixtures))
 
     def setup(self) -> None:
         """Set up what the function asks for, unless that is nothing of pytest's."""
-        if not self.view.short:
-            super().setup()
+        if self.view.short:
+            return
+        if self._parts:
+            self._subtests = Subtests()
+            # Fixtures may hold pytest's object: it stays, and hands on what it is asked for.
+            self._request.getfixturevalue("subtests").test = self._subtests.test
+        super().setup()
+
+    @property
+    def _parts(self) -> bool:
+        return "subtests" in self.fixturenames
+
+    def _with_subtests(self) -> Callable[..., Any]:
+        function = self.view.function
+
+        @wraps(function)
+        def call(**arguments: Any) -> Any:
+            return self._subtests.call(function, **arguments)
+
+        return call
+
+    def _fixtures(self, epoch: int) -> Mapping[str, Any]:
+        """Return what pytest set up for an epoch."""
+        if self.view.short:
+            return {}
+        if epoch:
+            self._set_up_again()
+        others = self.view.wanted - OWN_FIXTURES
+        return {name: value for name, value in self.funcargs.items() if name in others}
+
+    def _set_up_again(self) -> None:
+        """Give an epoch fixtures of its own; those of a wider scope than the function stay."""
+        state = self.session._setupstate
+        self.stash.setdefault(
+            tmppath_result_key, {}
+        )  # what reports leave for the end of `tmp_path`
+        state.teardown_exact(cast(pytest.Item, self.parent))
+        self._initrequest()
+        state.setup(self)
+        if "caplog" in self.fixturenames:  # pytest empties it between phases, and this is none
+            self._request.getfixturevalue("caplog").clear()
 
     def leave(self, reason: str) -> None:
         """Keep why the case was not run."""
@@ -213,6 +283,8 @@ def conclude(item: pytest.Item, result: Result) -> None:
         raise result.crash
     if miss := result.first("missed"):
         item.user_properties.append((MISSED, miss.reason or ""))
+    elif result.expected is not None:
+        raise result.expected
     elif absent := result.first("not_run"):
         pytest.skip(f"not run: {absent.reason}")
     elif unscored := result.first("unscored"):

@@ -16,6 +16,7 @@ import pytest
 from _pytest.logging import catching_logs
 
 from harness.plugin.items import CaseItem, conclude, score_case
+from harness.plugin.subtests import ENDS_THE_SESSION
 
 PHASES: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
 # Hooks of single tests that others may have implemented; pytest's own implementations of these
@@ -34,6 +35,7 @@ QUIET_PLUGINS = (
     "_pytest.", "xdist.", "harness.plugin",
     "_hypothesis_pytestplugin", "anyio.", "pytest_asyncio.",
 )  # fmt: skip
+PASSED: dict[str, Any] = {"outcome": "passed", "longrepr": None}
 NOISY_OPTIONS = ("setupshow", "setuponly", "setupplan", "usepdb", "trace")
 
 
@@ -61,12 +63,12 @@ def run_short(item: CaseItem, nextitem: pytest.Item | None) -> None:
     out, err = StringIO(), StringIO()
     with _logged(item) as log:
         if item.config.getoption("capture") == "no":
-            outcome, longrepr = _outcome(item)
+            outcome = _outcome(item)
         else:
             # pytest captures file descriptors, which takes longer than the asserts; what a metric
             # prints goes through sys.stdout.
             with redirect_stdout(out), redirect_stderr(err):
-                outcome, longrepr = _outcome(item)
+                outcome = _outcome(item)
     took = perf_counter() - clock
     streams = (("log", log), ("stdout", out), ("stderr", err))
     sections = [(f"Captured {name} call", s.getvalue()) for name, s in streams if s.tell()]
@@ -76,14 +78,13 @@ def run_short(item: CaseItem, nextitem: pytest.Item | None) -> None:
             nodeid=nodeid,
             location=location,
             keywords={item.name: 1},
-            outcome=outcome if call else "passed",
-            longrepr=longrepr if call else None,
             when=phase,
             sections=sections if call else (),
             duration=took if call else 0.0,
             start=started,
             stop=started + took,
             user_properties=item.user_properties,
+            **(outcome if call else PASSED),
         )
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
@@ -104,14 +105,22 @@ def _logged(item: CaseItem) -> Iterator[StringIO]:
         yield handler.stream
 
 
-def _outcome(item: CaseItem) -> tuple[Any, Any]:
+def _outcome(item: CaseItem) -> dict[str, Any]:
+    """Run an item; return the fields of a report that say how it ended, as pytest would fill them."""
     try:
         conclude(item, score_case(item.view, item.case))
     except pytest.skip.Exception as skip:
         path, line = item.reportinfo()[:2]
-        return "skipped", (str(path), (line or 0) + 1, f"Skipped: {skip.msg}")
-    except (pytest.exit.Exception, KeyboardInterrupt):
+        where = (str(path), (line or 0) + 1, f"Skipped: {skip.msg}")
+        return {"outcome": "skipped", "longrepr": where}
+    except pytest.xfail.Exception as expected:
+        return {"outcome": "skipped", "longrepr": _shown(item), "wasxfail": str(expected.msg)}
+    except ENDS_THE_SESSION:
         raise
-    except (pytest.fail.Exception, Exception):
-        return "failed", item.repr_failure(pytest.ExceptionInfo.from_current())
-    return "passed", None
+    except BaseException:
+        return {"outcome": "failed", "longrepr": _shown(item)}
+    return PASSED
+
+
+def _shown(item: CaseItem) -> Any:
+    return item.repr_failure(pytest.ExceptionInfo.from_current())

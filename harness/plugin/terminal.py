@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,17 +62,24 @@ def _estimate(row: dict[str, Any]) -> str:
     if row["value"] is None:
         text = "no score"
     else:
-        shown = "{:.1f}" if rate else "{:.3f}"
-        value, low, high = (
-            shown.format((100 if rate else 1) * row[end]) if row[end] is not None else "?"
-            for end in ("value", "low", "high")
-        )
-        limits = "no interval" if row["low"] is None is row["high"] else f"{low}-{high}"
-        text = f"{value:>5}{' %' if rate else ''} ({limits})"
+        write = _percent if rate else "{:.3f}".format
+        text = f"{write(row['value']):>5}{' %' if rate else ''} ({_limits(row, write)})"
     others = [
         f"{row[s]} {s.replace('_', ' ')}" for s in ("unscored", "errored", "not_run") if row[s]
     ]
     return "  ".join([text, f"n={row['n']}", *others, *_bounds(row)])
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _limits(found: dict[str, Any], write: Callable[[float], str] = _percent) -> str:
+    """Write an interval."""
+    from harness.report.wording import span
+
+    low, high = found["low"], found["high"]
+    return "no interval" if low is None or high is None else span(low, high, write=write)
 
 
 def _bounds(row: dict[str, Any]) -> list[str]:
@@ -90,12 +98,7 @@ def _repeated(row: dict[str, Any]) -> str:
     for sign, name in (("@", "pass_at_k"), ("^", "pass_hat_k")):
         found = row[name]
         if found["value"] is not None:
-            limits = [
-                f"{100 * found[e]:.1f}" if found[e] is not None else "?" for e in ("low", "high")
-            ]
-            parts.append(
-                f"  pass{sign}{row['k']} {100 * found['value']:.1f} % ({'-'.join(limits)})"
-            )
+            parts.append(f"  pass{sign}{row['k']} {_percent(found['value'])} % ({_limits(found)})")
     return "".join(parts)
 
 
@@ -126,10 +129,10 @@ def _calibration(row: dict[str, Any]) -> list[str]:
         if row[name]["value"] is not None:
             parts.append(f"{name} {row[name]['value']:.2f}")
     if row["pass_rate"]["low"] is not None and row["refusal"] is None:
-        low, high = (100 * row["pass_rate"][end] for end in ("low", "high"))
+        found = row["pass_rate"]
         parts.append(
-            f"pass rate {100 * row['pass_rate']['value']:.1f} % ({low:.1f}-{high:.1f}) corrected,"
-            f" {100 * row['raw_pass_rate']:.1f} % as the judge sees it"
+            f"pass rate {_percent(found['value'])} % ({_limits(found)}) corrected,"
+            f" {_percent(row['raw_pass_rate'])} % as the judge sees it"
         )
     return [", ".join(parts), *([f"refused: {row['refusal']}"] if row["refusal"] else [])]
 

@@ -42,7 +42,7 @@ class UntilDecided:
                 raise ConfigError(
                     "--until-decided scores outputs as they come, and this metric uses other fixtures",
                     file=run.suite.file,
-                    key=f"test_{view.metric.name}",
+                    key=view.function.__name__,
                 )
         ordered = self.order(run, cases)
         run.planned[system] = {case.id: case for case in ordered}  # looks are in this order
@@ -101,22 +101,14 @@ class UntilDecided:
         return any(floor.look(seen) == "open" for floor in floors)
 
     def _target_open(self, run: SuiteRun, system: str) -> bool:
-        """Tell whether a system is neither proven above the suite's target nor below it.
-
-        A case passes when all deciding metrics hold; those are the gated ones where rung.yaml does not say.
-        """
+        """Tell whether a system is neither proven above the suite's target nor below it."""
         from harness.gates import Rule, conjunction, look, watched
         from harness.statistics.outcomes import Outcomes
         from harness.summary import groups_of
 
-        config = run.suite.config
-        gated = [name for name, metric in run.metrics.items() if metric.gate is not None]
-        deciding = [
-            name
-            for name in config.decides or gated
-            if (name, system) in run.scores and not run.metrics[name].graded
-        ]
-        if config.target is None or not deciding:
+        target = run.suite.config.target
+        deciding = [name for name in run.deciding if (name, system) in run.scores]
+        if target is None or not deciding:
             return False
         planned = run.planned[system]
         outcomes = Outcomes.from_scores(
@@ -124,5 +116,5 @@ class UntilDecided:
             case_ids=list(planned),
             groups=groups_of(run, planned.values()),
         )
-        (claim,) = watched(target=config.target, rule=Rule(alpha=run.suite.project.decision.alpha))
+        (claim,) = watched(target=target, rule=Rule(alpha=run.suite.project.decision.alpha))
         return claim.look(look(outcomes)) == "open"
