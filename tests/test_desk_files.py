@@ -11,6 +11,7 @@ import pytest
 from desk_project import SYSTEMS, MadeRun, answer_of, write_project
 from hypothesis import given
 from hypothesis import strategies as st
+from tuned_systems import write_system
 
 from harness.cases import load_cases
 from harness.desk import exports
@@ -32,6 +33,9 @@ from harness.error_analysis.misses import answer_hash
 from harness.errors import ConfigError, StoreError
 from harness.judges import read_labels
 from harness.training_rows import load_training_rows
+from systems.prepared_rows import RowPreparer
+from systems.recipe import read_recipe, read_training_objects
+from systems.untrained import prompts_of
 
 FEW_SHOT, RAG = SYSTEMS
 
@@ -285,7 +289,10 @@ class TestWhatLabelsFeed:
         self, outputs: RunOutputs, tmp_path: Path
     ) -> None:
         said = export("rows", [label(edit="Within 30 days.")], outputs, tmp_path / "evals")
-        rows = load_training_rows(tmp_path / "evals" / "labels" / "support.train.jsonl")
+        file = tmp_path / "evals" / "labels" / "support.train.jsonl"
+        # No prompt of its own: the system that is trained puts its words around the input.
+        assert {"input", "expected_output", "metadata"} == json.loads(file.read_text()).keys()
+        rows = load_training_rows(file)
         assert [(row.input, row.output) for row in rows] == [
             ("May I return parcel 0?", "Within 30 days.")
         ]
@@ -303,11 +310,28 @@ class TestWhatLabelsFeed:
 
     def test_edits_become_preference_pairs(self, outputs: RunOutputs, tmp_path: Path) -> None:
         text = answer_of(FEW_SHOT, 0)
-        export("pairs", [label(edit="Within 30 days.", answer=text)], outputs, tmp_path / "evals")
+        labels = [label(edit="Within 30 days.", answer=text)]
+        said = export("pairs", labels, outputs, tmp_path / "evals")
         row = json.loads((tmp_path / "evals" / "labels" / "support.pairs.jsonl").read_text())
-        assert row["prompt"] == [{"role": "user", "content": "May I return parcel 0?"}]
-        assert row["chosen"] == [{"role": "assistant", "content": "Within 30 days."}]
-        assert row["rejected"] == [{"role": "assistant", "content": text}]
+        assert row["input"] == "May I return parcel 0?"
+        assert (row["chosen"], row["rejected"]) == ("Within 30 days.", text)
+        assert "prompt" not in row
+        assert "take them out of the suite" in said[1]
+
+    def test_what_is_exported_is_trained_on_with_the_prompt_of_the_system(
+        self, outputs: RunOutputs, tmp_path: Path
+    ) -> None:
+        labels = [label(edit="Within 30 days.", answer=answer_of(FEW_SHOT, 0))]
+        for kind in ("rows", "pairs"):
+            export(kind, labels, outputs, tmp_path / "evals")
+        folder = tmp_path / "evals" / "labels"
+        spec = write_system(tmp_path, prompt="Answer: {{ input }}")
+        for method, name in (("sft", "support.train.jsonl"), ("dpo", "support.pairs.jsonl")):
+            recipe = replace(read_recipe(spec), method=method, data=folder / name)
+            preparer = RowPreparer(prompts_of(spec), recipe)
+            (row,) = preparer.prepare(read_training_objects(recipe))
+            shown = [{"role": "user", "content": "Answer: May I return parcel 0?"}]
+            assert (row.example["prompt"], row.asked.not_compared) == (shown, None)
 
     def test_the_audit_limits_the_error_rate_of_expected_answers(self) -> None:
         labels = [label(i, tag=BAD_LABEL if i == 3 else None) for i in range(50)]
@@ -389,7 +413,8 @@ class TestReviews:
         assert 0.8 < result.agreement.value < 1
         rows = preference_rows("support", contestants, book.all())
         assert len(rows) == 15
-        assert sum("30 days" in row["chosen"][0]["content"] for row in rows) == 13
+        assert sum("30 days" in row["chosen"] for row in rows) == 13
+        assert all("input" in row and "prompt" not in row for row in rows)
         assert all(row["chosen"] != row["rejected"] for row in rows)
 
     def test_more_than_two_are_ranked(self, tmp_path: Path) -> None:

@@ -5,18 +5,26 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import evidence_documents as documents
 import pytest
 import yaml
 from click.testing import CliRunner
+from escalated_project import (
+    COLORS,
+    LORA,
+    QUICK,
+    SUITE,
+    escalate,
+    rows_of,
+    train,
+    with_lora,
+    write_project,
+)
 from sample_project import jsonl
-from systems_models import chat_model
 
 from harness.cases import content_hash, load_cases
 from harness.cli import rung
-from harness.config import load_project
 from harness.error_analysis.misses import answer_hash
 from harness.errors import ConfigError
 from harness.escalation import stands_on
@@ -24,54 +32,6 @@ from harness.escalation.job import Job, write_job
 from harness.store import write_table
 from harness.suites import metric_version
 from systems.fingerprint import fingerprint
-
-COLORS = ("red", "green", "blue", "white", "black", "brown", "pink", "gray")
-SUITE = """
-import pytest
-
-pytestmark = pytest.mark.suite(cases="query.jsonl", systems=["plain"])
-
-def test_names_the_color(case, output):
-    assert output.text == case.expected_output
-"""
-LORA = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": "all-linear"}
-QUICK = {"max_steps": 2, "per_device_train_batch_size": 2, "learning_rate": 1e-3, "max_length": 64}
-
-
-@pytest.fixture
-def project(tmp_path):
-    """A project with a suite, a recipe and rows; its base model lies beside evals/."""
-    root = tmp_path / "project"
-    evals = root / "evals"
-    evals.mkdir(parents=True)
-    (root / "conftest.py").write_text('pytest_plugins = ["harness.plugin"]\n')
-    (root / "models").mkdir()
-    base = Path(chat_model())
-    (root / "models/base").mkdir()
-    for file in base.iterdir():
-        if file.is_file():
-            os.link(file, root / "models/base" / file.name)
-    document = {
-        "models": {"base": {"transformers": "../models/base"}},
-        "systems": {
-            "plain": {"kind": "prompt", "model": "base", "prompt": "p.j2"},
-            "lora": {
-                "kind": "fine_tuned", "model": "base", "prompt": "p.j2", "recipe": "recipe.yaml",
-                "decoding": {"max_tokens": 4},
-            },
-        },
-        "suites": {"query": {"champion": "plain", "target": 0.8, "training": "train.jsonl"}},
-    }  # fmt: skip
-    (evals / "rung.yaml").write_text(yaml.safe_dump(document))
-    (evals / "test_query.py").write_text(SUITE)
-    (evals / "p.j2").write_text("Say the color: {{ input }}")
-    cases = ({"id": c, "input": f"the {c} box", "expected_output": c} for c in COLORS)
-    (evals / "query.jsonl").write_text(jsonl(cases))
-    rows = [{"input": f"a {c} hat, size {n}", "expected_output": c} for c in COLORS for n in (7, 9)]
-    (evals / "train.jsonl").write_text(jsonl([*rows, rows[0]]))
-    recipe = {"data": "train.jsonl", "peft": LORA, "trainer": QUICK}
-    (evals / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    return load_project(evals / "rung.yaml")
 
 
 def store_verdict(project, document):
@@ -129,18 +89,6 @@ def label_of(color, *, wrong):
     }  # fmt: skip
 
 
-def escalate(project, monkeypatch, *arguments):
-    monkeypatch.chdir(project.root)
-    return CliRunner().invoke(rung, ["escalate", *arguments], catch_exceptions=False)
-
-
-def with_lora(project, **options):
-    """Say more of the system that is trained."""
-    document = yaml.safe_load((project.folder / "rung.yaml").read_text())
-    document["systems"]["lora"] |= options
-    (project.folder / "rung.yaml").write_text(yaml.safe_dump(document))
-
-
 def with_retrieval(project):
     """Put what a retriever brings into every prompt."""
     with_lora(project, kind="rag", corpus="notes", retriever={"bm25": {"k": 2}})
@@ -149,10 +97,6 @@ def with_retrieval(project):
     (project.folder / "notes/red.txt").write_text("A red hat is sold in three sizes.")
     prompt = "{{ passages[0].text }} Say the color: {{ input }}"
     (project.folder / "p.j2").write_text(prompt)
-
-
-def rows_of(folder):
-    return [json.loads(row) for row in (folder / "data/sft.jsonl").read_text().splitlines()]
 
 
 def conversational(rows):
@@ -189,6 +133,11 @@ def job(project):
         recipe={"method": "sft", "peft": LORA, "trainer": QUICK, "quantize": None},
         identity="sha256:0",
     )
+
+
+@pytest.fixture
+def project(tmp_path):
+    return write_project(tmp_path)
 
 
 class TestWhen:
@@ -349,6 +298,18 @@ class TestFolder:
         with pytest.raises(ConfigError, match="a better and a worse answer"):
             write_job(tmp_path / "job", replace(job, method="dpo", rows={"sft": []}), project)
 
+    def test_only_checkpoints_of_trainings_are_left_behind(self, project, job, tmp_path):
+        for name in ("prompts/checkpoint-words.j2", "a/checkpoint-12/x", "a/checkpoint-notes/x",
+                     "a/reports/x", "checkpoint-7"):  # fmt: skip
+            file = project.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x")
+        copied = write_job(tmp_path / "job", job, project) / "project/evals"
+        assert not (copied / "a/checkpoint-12").exists()
+        for name in ("prompts/checkpoint-words.j2", "a/checkpoint-notes/x", "a/reports/x",
+                     "checkpoint-7"):  # fmt: skip
+            assert (copied / name).is_file()
+
 
 def run_job(folder, **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
@@ -383,11 +344,20 @@ def test_two_processes_train_through_accelerate_and_the_same_evals_judge_the_res
     assert (row["system"], row["n"], row["errored"]) == ("lora-trained", len(COLORS), 0)
 
 
+def test_rows_that_would_be_cut_are_refused_before_the_training(project, job, tmp_path):
+    short = replace(job, recipe=job.recipe | {"trainer": QUICK | {"max_length": 8}})
+    folder = write_job(tmp_path / "job", short, project)
+    done = train(folder, "sft")
+    assert done.returncode != 0
+    assert "row 1 of sft has" in done.stderr
+    assert "max_length is 8: it would be cut" in done.stderr
+    assert not list(folder.glob("out/sft/checkpoints/checkpoint-*"))
+
+
 def test_rows_that_were_changed_are_not_trained_on(project, job, tmp_path):
     folder = write_job(tmp_path / "job", job, project)
     with (folder / "data/sft.jsonl").open("a") as rows:
         rows.write("{}\n")
-    command = [sys.executable, "train.py", "sft"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = train(folder, "sft")
     assert done.returncode != 0
     assert "was changed since this job was written" in done.stderr

@@ -10,6 +10,7 @@ from sample_project import jsonl
 
 import systems.late_encoder
 from harness.cli import rung
+from harness.diversity.dataset import Dataset
 from harness.diversity.leakage import (
     Item,
     LeakLimits,
@@ -18,6 +19,8 @@ from harness.diversity.leakage import (
     rows_to_drop,
 )
 from harness.diversity.vectors import encode
+from harness.training_rows import parse_training_row
+from harness.types import Case
 
 LONG = (
     "when the rear wheel of a rented cargo bike is punctured far from any depot "
@@ -56,6 +59,55 @@ def test_a_case_quoted_inside_a_longer_row_is_found_by_its_run_of_words():
 def test_a_case_in_the_output_of_a_row_is_found_too():
     row = Item(input="Write a question.", whole=f"Write a question.\n{LONG}")
     assert [x.kind for x in find_leaks([row], [Item(input=LONG)])] == ["ngram"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": [{"role": "user", "content": [{"type": "text", "text": "The black cat."}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "the black cat"}]}]},
+        {"prompt": [{"type": "text", "text": "the black cat"}]},
+        {"instruction": "Say the color.", "input": "the black cat"},
+        {"prompt": "Say the color: the black cat", "input": "the black cat"},
+        {"input": {"question": "the black cat", "language": "en"}},
+        {
+            "messages": [
+                {"role": "user", "content": "the black cat"},
+                {"role": "assistant", "content": "black"},
+                {"role": "user", "content": "And the box?"},
+            ]
+        },
+    ],
+)
+def test_a_case_is_found_in_every_form_and_as_a_turn_or_a_field_of_more(row):
+    leaks = Dataset(
+        [parse_training_row({**row, "output": "black"})], encoder=HashingEncoder()
+    ).leaks_into([Case(id="c", input="the black cat", expected_output="black")])
+    assert [(leak.kind, leak.action) for leak in leaks] == [("exact", "drop")]
+
+
+def turn(text, number=0):
+    return Item(input=f"{text}\nsomething else {number}", parts=(text, f"something else {number}"))
+
+
+@pytest.mark.parametrize("said", ["yes", "Thanks!", "thank you"])
+def test_what_is_said_in_every_dialogue_is_no_case(said):
+    assert find_leaks([turn(said)], [Item(input=said)]) == ()
+
+
+def test_a_few_words_in_many_different_rows_are_a_manner_of_speaking():
+    case = Item(input="yes please do")
+    assert len(find_leaks([turn(case.input, n) for n in range(10)], [case])) == 10
+    assert find_leaks([turn(case.input, n) for n in range(11)], [case]) == ()
+    # Many copies of one row are still that row.
+    assert len(find_leaks([turn(case.input)] * 11, [case])) == 11
+
+
+def test_a_turn_of_the_assistant_is_no_question():
+    said = [("user", "Which one?"), ("assistant", "the black cat"), ("user", "Fine, and this?")]
+    messages = [{"role": role, "content": text} for role, text in said]
+    row = parse_training_row({"messages": messages})
+    assert row.parts == ("Which one?", "Fine, and this?")
 
 
 def test_half_of_a_long_case_is_for_review():

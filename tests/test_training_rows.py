@@ -28,6 +28,10 @@ def read(tmp_path, *rows, raw=None):
             "prompt": [{"role": "user", "content": "q"}],
             "completion": [{"role": "assistant", "content": "a"}],
         },
+        {
+            "prompt": [{"role": "user", "content": [{"type": "text", "text": "q"}]}],
+            "completion": [{"role": "assistant", "content": [{"type": "text", "text": "a"}]}],
+        },
         {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]},
     ],
 )
@@ -93,6 +97,7 @@ def test_blank_lines_a_byte_order_mark_and_an_empty_file_are_nothing(tmp_path):
         (b"[1]", "train.jsonl:2: a training row is an object"),
         (b'{"inptu": "q"}', "Did you mean 'input'?"),
         (b'"\xff"', "train.jsonl:2: byte 2 (0xff) is not UTF-8"),
+        (b'{"input": "a \\ud800 thing"}', "train.jsonl:2: text that is not valid Unicode"),
         (b'{"messages": "q"}', "train.jsonl:2: messages: `messages` is a list"),
     ],
 )
@@ -100,6 +105,11 @@ def test_a_line_in_no_known_form_is_named(tmp_path, raw, said):
     with pytest.raises(CaseError) as error:
         read(tmp_path, raw=b'{"input": "q", "output": "a"}\n' + raw)
     assert said in str(error.value)
+
+
+def test_an_emoji_that_is_written_as_two_escapes_is_read(tmp_path):
+    (row,) = read(tmp_path, {"input": "\U0001f600", "output": "a"})  # as json.dumps writes it
+    assert row.input == "\U0001f600"
 
 
 def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path):

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
+from harness.cli.job_rows import JobRows
 from harness.cli.subject import Subject, find_subject
 from harness.cli.verdict import labelled, stale_notes
 from harness.cli.workspace import Workspace
 from harness.config import Project
 from harness.economics import read_prices
-from harness.errors import ConfigError
+from harness.errors import ConfigError, MissingExtraError, RungError
 from harness.escalation import rejudge
 from harness.escalation.evidence import Training
-from harness.escalation.job import Job, write_job
+from harness.escalation.job import STAGES, Job, write_job
 from harness.escalation.verdict import hardware
 from harness.pilot.variants import general_of
 from harness.store import read_document
 from harness.types import ModelSpec, SystemSpec, Verdict
+from systems import resolve
 from systems.fingerprint import base_identity
-from systems.prepared_rows import RowPreparer
-from systems.prompt import PromptSystem
-from systems.recipe import Recipe, read_recipe
-from systems.rows import read_objects
-from systems.split import without_test
-from systems.untrained import prompts_of, training_size
+from systems.prepared_rows import PreparedRow
+from systems.recipe import Recipe
+from systems.untrained import training_size
 
-METHODS = ("sft", "dpo", "both")
+METHODS = tuple(STAGES)
+MOST_TOKENS = 1 << 17  # of a row, whatever the model could read: as in `rung train`
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -39,7 +39,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--run", default="latest", show_default=True, help="The run with the verdict.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: jobs/SUITE.")
 @click.option("--method", type=click.Choice(METHODS), help="Default: what the verdict says.")
-@click.option("--pairs", type=FILE, help="Preference pairs for dpo: prompt, chosen, rejected.")
+@click.option(
+    "--pairs", type=FILE, help="Preference pairs for dpo: input (or prompt), chosen, rejected."
+)
 @click.option("--model", help="Train this base model instead: a hub id or a folder.")
 @click.option("--anyway", is_flag=True, help="Whatever the verdict says.")
 def escalate(
@@ -81,8 +83,19 @@ def escalate(
         kept = {name: asdict(verdict)[name] for name in ("action", "row", "sentence", "conditions")}
         job = replace(job, sentence=verdict.sentence, verdict=kept)
     folder = write_job(out or workspace.root / "jobs" / suite.name, job, project)
-    counts = ", ".join(f"{len(job.rows[s]):,} of {job.of[s]:,} rows for {s}" for s in job.stages)
+    counts = ", ".join(_count(job, stage) for stage in job.stages)
     click.echo(f"written: {folder} ({counts}); run it with: bash {folder}/run.sh")
+    if job.not_compared:
+        click.echo(
+            f"{job.not_compared} rows are not compared with what the system sends: "
+            "their own prompts fit no input of it"
+        )
+
+
+def _count(job: Job, stage: str) -> str:
+    held = len(job.validation.get(stage, ()))
+    more = f" and {held:,} held out for validation" if held else ""
+    return f"{len(job.rows[stage]):,} of {job.of[stage]:,} rows for {stage}{more}"
 
 
 def _verdict(workspace: Workspace, run: str, suite: str) -> tuple[Verdict | None, str | None]:
@@ -116,11 +129,10 @@ def _job(
     pairs: Path | None,
     method: str | None,
 ) -> Job:
-    recipe = read_recipe(spec)
-    rows = without_test(_clean_rows(workspace, subject, recipe.data), recipe)
-    by_stage = _by_stage(prompts_of(spec), recipe, rows, pairs)
-    total = len(read_objects(recipe.data, key="data"))
-    method = method or ("both" if by_stage["sft"] and by_stage["dpo"] else recipe.method)
+    rows = JobRows(workspace, subject, spec, pairs=pairs)
+    method = method or rows.method
+    stages = {stage: rows.stage(stage) for stage in STAGES[method]}
+    recipe = _settings(rows.recipe)
     named = replace(spec, name=f"{spec.name}-trained")
     general = None
     if subject.general is not None and subject.system is not None:
@@ -128,20 +140,46 @@ def _job(
         if base is not None:
             skilled = replace(base, name=f"{named.name}-general", model=spec.model)
             general = (subject.general.name, skilled)
-    size = training_size(spec, recipe.data)
+    size = training_size(spec, rows.recipe.data)
     return Job(
         suite=subject.suite.name,
         sentence="Written without a verdict (--anyway).",
         system=named,
         general=general,
         method=method,
-        rows=by_stage,
-        of={"sft": total, "dpo": max(total, len(by_stage["dpo"]))},
+        rows={stage: _conversational(found.kept) for stage, found in stages.items()},
+        validation={stage: _conversational(found.validation) for stage, found in stages.items()},
+        of={stage: found.of for stage, found in stages.items()},
+        not_compared=sum(found.not_compared for found in stages.values()),
         recipe=recipe.fields,
+        max_length=_max_length(spec),
         identity=base_identity(spec),
         parameters=size["parameters"] if size is not None else None,
-        estimates=_estimates(size, len(rows), subject.suite.project),
+        estimates=_estimates(size, len(rows.kept), subject.suite.project),
     )
+
+
+def _conversational(rows: Sequence[PreparedRow]) -> list[dict[str, Any]]:
+    """Rows in TRL's conversational form, and what their prompts are rendered from."""
+    return [{**row.example, **row.source} for row in rows]
+
+
+def _settings(recipe: Recipe) -> Recipe:
+    """The recipe with its fields as the trainer takes them; as they stand where TRL is not here."""
+    try:
+        checked: Any = resolve("systems.job_settings:job_settings", feature="", extra="train")
+    except MissingExtraError:
+        return recipe
+    return cast("Recipe", checked(recipe))
+
+
+def _max_length(spec: SystemSpec) -> int | None:
+    """Tokens of a row, as `rung train` takes them; None where the base model is not here."""
+    try:
+        window: Any = resolve("systems.window:ModelWindow", feature="", extra="local")
+        return min(window(spec).tokens or MOST_TOKENS, MOST_TOKENS)
+    except RungError:
+        return None
 
 
 def _estimates(
@@ -152,49 +190,3 @@ def _estimates(
     prices = project.decision.prices
     gpus = dict(read_prices(project.folder / prices).gpus) if prices is not None else {}
     return hardware(Training(**size, gpus=gpus), rows)
-
-
-def _clean_rows(workspace: Workspace, subject: Subject, file: Path) -> list[Mapping[str, Any]]:
-    """The rows without near-copies, cases of a suite and rows that lack something."""
-    from harness.cli.data.encoding import open_embeddings
-    from harness.cli.data.examining import Asked, examine_set
-
-    project = subject.suite.project
-    suites = {suite.name: suite.cases for suite in workspace.catalogue().suites.values()}
-    store = open_embeddings(project)
-    examined = examine_set(project, (subject.suite.name, file), suites, store=store, asked=Asked())
-    kept = {examined.found.data.rows[i].line for i in examined.found.clean_rows}
-    return [row for row in read_objects(file, key="data") if row.line in kept]
-
-
-def _by_stage(
-    prompts: PromptSystem, recipe: Recipe, rows: Sequence[Mapping[str, Any]], pairs: Path | None
-) -> dict[str, Sequence[Mapping[str, Any]]]:
-    """What each stage could train on, in TRL's conversational form."""
-    sft, dpo = replace(recipe, method="sft"), replace(recipe, method="dpo")
-    answered = [row for row in rows if _answer(row) is not None]
-    paired = _trained_rows(prompts, dpo, [row for row in rows if "rejected" in row])
-    if pairs is not None:
-        paired += _trained_rows(prompts, replace(dpo, data=pairs), _pairs(pairs))
-    return {"sft": _trained_rows(prompts, sft, answered), "dpo": paired}
-
-
-def _answer(row: Mapping[str, Any]) -> Any:
-    return next((row[k] for k in ("completion", "expected_output") if row.get(k) is not None), None)
-
-
-def _trained_rows(
-    prompts: PromptSystem, recipe: Recipe, rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Rows in TRL's conversational form, and what their prompts are rendered from."""
-    return [{**row.example, **row.source} for row in RowPreparer(prompts, recipe).prepare(rows)]
-
-
-def _pairs(file: Path) -> Sequence[Mapping[str, Any]]:
-    objects = read_objects(file, key="--pairs")
-    for row in objects:
-        if not {"prompt", "chosen", "rejected"} <= row.keys():
-            raise ConfigError(
-                "a pair has prompt, chosen and rejected", file=file, line=row.line, key="--pairs"
-            )
-    return objects

@@ -42,6 +42,8 @@ def label(run: str, **options: Any) -> None:
     """
     workspace = Workspace()
     outputs, suite = open_run(workspace, run, options["suite"])
+    if options["metric"] is not None:
+        outputs.check_metric(suite, options["metric"])
     if options["exports"]:
         for kind in options["exports"]:
             for line in _export(workspace, outputs, suite, kind, options):

@@ -17,7 +17,6 @@ from harness.desk.tags import BAD_LABEL, overrides_of, run_misses
 from harness.error_analysis.overrides import guarded, replace_file, write_overrides
 from harness.errors import ConfigError, nearest
 from harness.records import dumps
-from harness.training_rows import text_of
 from harness.types import Case
 
 LABEL_COLUMNS = ("case_id", "epoch", "passed", "source", "labeller", "answer_hash")
@@ -110,12 +109,7 @@ def export_rows(export: Export) -> Iterator[str]:
     path = export.file("train.jsonl")
     _write_jsonl(path, (_training_row(label, case) for label, case in found))
     yield f"{path}: {len(found)} rows"
-    if found:
-        cases = len({label.case for label, _ in found})
-        yield (
-            f"{cases} cases of {export.suite} are in these rows now: take them out of the suite, or"
-            " the rows out of training, before anything trained on them is judged by it"
-        )
+    yield from _cases_within(found, export.suite)
 
 
 def export_cases(export: Export) -> Iterator[str]:
@@ -143,6 +137,7 @@ def export_pairs(export: Export) -> Iterator[str]:
         ),
     )
     yield f"{path}: {len(found)} pairs"
+    yield from _cases_within(found, export.suite)
 
 
 WRITERS: Mapping[str, Callable[[Export], Iterator[str]]] = MappingProxyType(
@@ -159,11 +154,11 @@ WRITERS: Mapping[str, Callable[[Export], Iterator[str]]] = MappingProxyType(
 def preference_pair(
     case: Case, *, chosen: str, rejected: str, about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make a row of TRL's conversational preference format."""
+    """Make a preference pair: the case's own input, around which each system puts its prompt."""
     return {
-        "prompt": _messages(case),
-        "chosen": [{"role": "assistant", "content": chosen}],
-        "rejected": [{"role": "assistant", "content": rejected}],
+        "input": case.input,
+        "chosen": chosen,
+        "rejected": rejected,
         "metadata": dict(about),
     }
 
@@ -185,16 +180,22 @@ def _edited(export: Export) -> Iterator[tuple[Label, Case]]:
             yield label, case
 
 
+def _cases_within(found: Sequence[tuple[Label, Case]], suite: str) -> Iterator[str]:
+    """Say that the suite's cases are among what may be trained on."""
+    if found:
+        cases = len({label.case for label, _ in found})
+        yield (
+            f"{cases} cases of {suite} are in these rows now: take them out of the suite, or"
+            " the rows out of training, before anything trained on them is judged by it"
+        )
+
+
 def _training_row(label: Label, case: Case) -> dict[str, Any]:
     group = case.metadata.get("group", case.id)
     metadata = {**_about(label), "group": group, "origin": "person"}
-    if isinstance(case.input, Mapping):
-        return {"input": dict(case.input), "expected_output": label.edit, "metadata": metadata}
-    return {
-        "prompt": _messages(case),
-        "completion": [{"role": "assistant", "content": label.edit}],
-        "metadata": metadata,
-    }
+    # Not as a prompt: what a row brings itself is trained on as it stands, and the system's own
+    # words would be missing around it.
+    return {"input": case.input, "expected_output": label.edit, "metadata": metadata}
 
 
 def _new_case(label: Label, case: Case) -> dict[str, Any]:
@@ -221,12 +222,6 @@ def _about(label: Label) -> dict[str, Any]:
         "from_system": label.system,
         "answer_hash": label.answer_hash,
     }
-
-
-def _messages(case: Case) -> list[dict[str, Any]]:
-    if isinstance(case.input, (str, Mapping)):
-        return [{"role": "user", "content": text_of(case.input)}]
-    return [dict(message) for message in case.input]
 
 
 def _write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

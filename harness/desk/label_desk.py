@@ -80,8 +80,8 @@ class LabelDesk:
         if order is None:
             raise Problem(f"there is no order '{said[:40]}'")
         metric = asked.get("metric", self.options.metric or "") or None
-        if metric is not None and metric not in self.outputs.suites[suite]["metrics"]:
-            raise Problem(f"{suite} has no metric '{metric[:40]}'")
+        if metric is not None:
+            self.outputs.check_metric(suite, metric)
         return Choice(suite=suite, system=system, order=order, metric=metric)
 
     def line(self, choice: Choice) -> _Line:

@@ -105,6 +105,14 @@ class RunOutputs:
             raise ConfigError(f"'{system}' did not answer {suite}. {nearest(system, known)}")
         return system
 
+    def check_metric(self, suite: str, metric: str) -> str:
+        """Return the name of a metric of the suite, or say which there are."""
+        known = list(self.suites[self.check_suite(suite)]["metrics"])
+        if metric not in known:
+            message = f"{suite} has no metric '{metric[:40]}'. {nearest(metric, known)}"
+            raise ConfigError(message, key="--metric")
+        return metric
+
     def judged(self, suite: str) -> list[str]:
         """Return the metrics that a judge answers."""
         # A judged metric's version names its function, its rubric and its judge.

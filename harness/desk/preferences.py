@@ -81,7 +81,7 @@ def review_result(
 def preference_rows(
     suite: str, contestants: Sequence[Contestant], votes: Sequence[Vote]
 ) -> list[dict[str, Any]]:
-    """Make a row of TRL's preference format of each pair on which most people prefer one answer."""
+    """Make a preference pair of each pair on which most people prefer one answer."""
     tables = {(c.outputs.run_id, c.system): c.outputs for c in contestants}
     by_key: dict[Any, list[Vote]] = defaultdict(list)
     for vote in votes:

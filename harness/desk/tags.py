@@ -33,7 +33,9 @@ BAD_LABEL: Category = "bad_label"
 
 def run_misses(outputs: RunOutputs, suite: str, system: str) -> list[Miss]:
     """Find the misses of a system by rule, on the metrics that decide where the suite names some."""
-    decides = set(outputs.suites[suite].get("decides") or outputs.suites[suite]["metrics"])
+    info = outputs.suites[suite]
+    named = set(info.get("decides") or info["metrics"])
+    decides = {m for m in info["metrics"] if not named.isdisjoint((m, m.partition("[")[0]))}
     scores = [
         score
         for said in outputs.scores(suite, system).values()

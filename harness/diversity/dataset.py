@@ -130,7 +130,12 @@ class Dataset:
         """Pairs of a row and a case that are or may be the same."""
         shown = rows_of_cases(cases)
         rows = [
-            Item(input=text, answer=row.output, whole=f"{text}\n{row.output or ''}")
+            Item(
+                input=text,
+                answer=row.output,
+                whole=f"{text}\n{row.output or ''}",
+                parts=row.parts,
+            )
             for text, row in zip(self._data.inputs, self.rows, strict=True)
         ]
         return find_leaks(

@@ -21,6 +21,7 @@ LeakAction = Literal["drop", "review"]
 LONG_RUN = 13  # words (Brown et al., 2020)
 SHORT_RUN = 8  # for cases of fewer than 13 words
 BOILERPLATE = 10  # cases that share a run: from there it is a template, not a leak
+LEAST_PART = 3  # words of a turn or a field: "yes" and "thanks" are in every dialogue
 NEIGHBOURS = 3
 
 
@@ -31,6 +32,7 @@ class Item:
     input: str
     answer: str | None = None
     whole: str | None = None  # by default the input
+    parts: tuple[str, ...] = ()  # of a row: turns of users and named fields, each on its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,30 @@ def _exact(rows: Sequence[Item], cases: Sequence[Item]) -> Iterator[Leak]:
     for number, row in enumerate(rows):
         for held in by_text.get(normal(row.input), ()):
             yield Leak(row=number, case=held, kind="exact", action="drop", score=1.0)
+    for number, text in _copied_parts(rows, by_text):
+        for held in by_text[text]:
+            yield Leak(row=number, case=held, kind="exact", action="drop", score=1.0)
+
+
+def _copied_parts(rows: Sequence[Item], cases: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield the rows of which a turn or a field is a case, and its text.
+
+    A few words that stand in many different rows are a manner of speaking, and no copy of a case.
+    """
+    normals: dict[str, str] = {}  # a field may be a long text that never varies
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        for part in row.parts:
+            if part not in normals:
+                text = normal(part)
+                normals[part] = text if text in cases else ""
+        for text in {normals[part] for part in row.parts} - {""}:
+            found.setdefault(text, []).append(number)
+    for text, holding in found.items():
+        length = len(words(text))
+        wholes = {normal(rows[number].input) for number in holding}
+        if length >= SHORT_RUN or (length >= LEAST_PART and len(wholes) <= BOILERPLATE):
+            yield from ((number, text) for number in holding)
 
 
 def _shared_runs(rows: Sequence[Item], cases: Sequence[Item], limits: LeakLimits) -> Iterator[Leak]:

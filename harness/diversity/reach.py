@@ -78,7 +78,12 @@ def examine_reach(
     """Hold rows against the cases, and against production queries where there are any."""
     queries, vectors = _queries(cases, encoder, options)
     items = [
-        Item(input=text, answer=row.output, whole=f"{text}\n{row.output or ''}")
+        Item(
+            input=text,
+            answer=row.output,
+            whole=f"{text}\n{row.output or ''}",
+            parts=row.parts,
+        )
         for text, row in zip(data.inputs, data.rows, strict=True)
     ]
     leaks = _leaks(items, data.vectors, cases, options)
@@ -132,7 +137,12 @@ def _leaks(
 
 def _source(rows: Sequence[TrainingRow], encoder: Encoder) -> tuple[list[Item], FloatArray]:
     items = [
-        Item(input=row.input, answer=row.output, whole=f"{row.input}\n{row.output or ''}")
+        Item(
+            input=row.input,
+            answer=row.output,
+            whole=f"{row.input}\n{row.output or ''}",
+            parts=row.parts,
+        )
         for row in rows
     ]
     return items, encode(encoder, [item.input for item in items])
