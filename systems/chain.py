@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from harness.errors import ConfigError, nearest
+from harness.errors import ConfigError, ends_the_session, nearest
 from harness.types import Output, Step, SystemSpec
 from systems.answers import describe, unusable
 from systems.backend import Backend, Completion, Decoding, Request
@@ -150,7 +150,9 @@ class Chain:
         started = time.perf_counter()
         try:
             value = call_within(lambda _: function(case, texts), None, timeout_s=timeout_s)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ends_the_session(error):
+                raise
             progress.error = f"step {step}: {describe(error, with_place=True)}"
             return
         finally:

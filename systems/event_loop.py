@@ -27,9 +27,22 @@ class EventLoop:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            while not self._run_until_stopped():
+                pass
         finally:
             self._loop.close()
+
+    def _run_until_stopped(self) -> bool:
+        """Run the loop; false when a task's KeyboardInterrupt or SystemExit broke out of it.
+
+        asyncio raises these two out of the loop, besides in the task that awaits their task, which
+        can only end if the loop goes on.
+        """
+        try:
+            self._loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):
+            return False
+        return True
 
     def each(
         self, work: Callable[[T], Awaitable[R]], items: Sequence[T], *, concurrency: int
@@ -37,8 +50,9 @@ class EventLoop:
         """Yield `work(item)` of each item as it ends, at most `concurrency` under way at once.
 
         `work` must not raise: what went wrong belongs into its result. Leaving the iteration
-        early cancels what is still under way.
+        early cancels what is still under way, and begins nothing more.
         """
+        abandoned = False
         done: queue.SimpleQueue[R | BaseException] = queue.SimpleQueue()
 
         async def main() -> None:
@@ -48,11 +62,13 @@ class EventLoop:
 
             async def worker() -> None:
                 for item in left:
+                    if abandoned:  # `work` may have taken its cancellation for an outcome
+                        return
                     try:
                         done.put(await work(item))
-                    except BaseException as error:
+                    except BaseException as error:  # handed to the caller's thread
                         done.put(error)
-                        raise
+                        return
 
             workers = (worker() for _ in range(min(concurrency, len(items))))
             await asyncio.gather(*workers, return_exceptions=True)
@@ -65,6 +81,7 @@ class EventLoop:
                     raise result
                 yield result
         finally:
+            abandoned = True
             future.cancel()
 
     def close(self) -> None:

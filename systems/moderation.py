@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
+from harness.errors import ends_the_session
 from harness.types import INPUT_REFUSED, MODERATION, OUTPUT_WITHHELD, Case, Output, Step, SystemSpec
 from systems.answers import describe, printable
 from systems.callables import import_callable
@@ -89,7 +90,9 @@ class Moderation:
             if not value:
                 return None
             return printable(value) if isinstance(value, str) else ""
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ends_the_session(error):
+                raise
             told = describe(error, with_place=True)
             raise BrokenCheck(f"the moderation of the {side} failed: {told}") from error
 

@@ -20,7 +20,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 import systems
-from harness.errors import RungError, SystemFailure
+from harness.errors import RungError, SystemFailure, ends_the_session
 from harness.types import Case, Output, Rung, System, SystemSpec
 from systems.answers import describe
 
@@ -245,7 +245,9 @@ class Answerer:
             for output in self._system.generate(cases, epoch=epoch):
                 if waiting.pop(output.case_id, None) is not None:
                     outputs.append(output)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ends_the_session(error):
+                raise
             reason = str(error) if isinstance(error, RungError) else describe(error)
             outputs += _errored(waiting.values(), epoch, reason)
         return outputs

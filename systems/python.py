@@ -8,15 +8,18 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
+from harness.errors import ends_the_session
+from harness.records import fault_of
 from harness.types import Case, Output, Rung, SystemSpec
 from systems.answers import TimedOut, describe, unusable
 from systems.callables import import_callable
 from systems.event_loop import EventLoop
 
+T = TypeVar("T")
+R = TypeVar("R")
 Takes = Literal["text", "case", "list"]
 ASYNC_CONCURRENCY = 8
 
@@ -25,7 +28,9 @@ class PythonSystem:
     """Calls a function with each case's input, or with the case, or once with all of them.
 
     The function may be asynchronous. It returns text, or an `Output` where it knows more (usage,
-    passages, tool calls). What it raises on one case is that case's error.
+    passages, tool calls). What it raises on one case is that case's error, and so is an answer that
+    took longer than `timeout_s`. A coroutine that blocks its thread cannot be interrupted: it is only
+    found out when it is done.
     """
 
     def __init__(self, spec: SystemSpec) -> None:
@@ -93,8 +98,8 @@ class PythonSystem:
             answers, _ = self._call(arguments)
             answers = list(answers)
             error = _wrong_count(len(answers), len(cases))
-        except (Exception, SystemExit) as raised:
-            answers, error = [], describe(raised, with_place=True)
+        except BaseException as raised:  # a function may also skip, exit or cancel
+            answers, error = [], _told(raised)
         if error is not None:
             yield from (_errored(case, epoch, error) for case in cases)
             return
@@ -104,53 +109,42 @@ class PythonSystem:
     def _answer_each(
         self, cases: Sequence[Case], arguments: list[Any], epoch: int
     ) -> Iterator[Output]:
-        def answer(case: Case, argument: Any) -> Output:
+        def answer(pair: tuple[Case, Any]) -> Output:
+            case, argument = pair
             started = time.perf_counter()
             try:
                 value, seconds = self._call(argument)
-            except (Exception, SystemExit) as error:
-                return _errored(
-                    case,
-                    epoch,
-                    describe(error, with_place=True),
-                    time.perf_counter() - started,
-                )
+            except BaseException as error:
+                return _errored(case, epoch, _told(error), time.perf_counter() - started)
             return _output(case, epoch, value, seconds)
 
         concurrency = self.spec.options.get("concurrency", 1)
+        pairs = list(zip(cases, arguments, strict=True))
         if concurrency == 1:
-            for case, argument in zip(cases, arguments, strict=True):
-                yield answer(case, argument)
-            return
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix=f"rung-{self.name}")
-        try:
-            futures: list[Future[Output]] = [
-                pool.submit(answer, case, argument)
-                for case, argument in zip(cases, arguments, strict=True)
-            ]
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            yield from map(answer, pairs)
+        else:
+            yield from each_in_threads(answer, pairs, concurrency=concurrency)
 
     def _answer_async(
         self, cases: Sequence[Case], arguments: list[Any], epoch: int
     ) -> Iterator[Output]:
+        limit_s = float("inf") if self.timeout_s is None else self.timeout_s
+
         async def answer(pair: tuple[Case, Any]) -> Output:
             case, argument = pair
             started = time.perf_counter()
+            value, reason, limit = None, None, asyncio.timeout(self.timeout_s)
             try:
-                value = await asyncio.wait_for(self.function(argument), self.timeout_s)
-            except TimeoutError as error:
-                reason = describe(error, with_place=True)
-                if time.perf_counter() - started >= (self.timeout_s or float("inf")):
-                    reason = str(TimedOut(self.timeout_s))
-                return _errored(case, epoch, reason, time.perf_counter() - started)
-            except (Exception, SystemExit, asyncio.CancelledError) as error:
-                return _errored(
-                    case, epoch, describe(error, with_place=True), time.perf_counter() - started
-                )
-            return _output(case, epoch, value, time.perf_counter() - started)
+                async with limit:
+                    value = await self.function(argument)
+            except BaseException as error:
+                reason = _told(error)
+            seconds = time.perf_counter() - started
+            if limit.expired() or seconds > limit_s:  # or: a coroutine that blocks is never stopped
+                reason = str(TimedOut(limit_s))
+            if reason is not None:
+                return _errored(case, epoch, reason, seconds)
+            return _output(case, epoch, value, seconds)
 
         loop = EventLoop()
         try:
@@ -163,10 +157,47 @@ class PythonSystem:
     def _call(self, argument: Any) -> tuple[Any, float]:
         """Call the function, in a thread that can be abandoned where there is a time limit."""
         started = time.perf_counter()
-        if self.timeout_s is None and not is_async(self.function):
-            return self.function(argument), time.perf_counter() - started
-        value = call_within(self.function, argument, timeout_s=self.timeout_s)
+        if self.timeout_s is not None or is_async(self.function):
+            value = call_within(self.function, argument, timeout_s=self.timeout_s)
+        else:
+            value = self.function(argument)
+            if inspect.isawaitable(value):  # this thread may already run a loop
+                value = call_within(_awaited, value, timeout_s=None)
         return value, time.perf_counter() - started
+
+
+def each_in_threads(work: Callable[[T], R], items: Sequence[T], *, concurrency: int) -> Iterator[R]:
+    """Yield `work(item)` of each item as it ends, at most `concurrency` under way at once.
+
+    The threads are daemons, which an executor's are not: one that hangs never keeps the process alive.
+    """
+    waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[R | None, BaseException | None]] = queue.SimpleQueue()
+    left = threading.Event()
+    for item in items:
+        waiting.put(item)
+
+    def run() -> None:
+        while not left.is_set():
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put((work(item), None))
+            except BaseException as error:  # handed to the caller's thread
+                done.put((None, error))
+
+    for _ in range(min(concurrency, len(items))):
+        threading.Thread(target=run, daemon=True).start()
+    try:
+        for _ in items:
+            result, error = done.get()
+            if error is not None:
+                raise error
+            yield cast("R", result)
+    finally:
+        left.set()
 
 
 def call_within(function: Callable[..., Any], argument: Any, *, timeout_s: float | None) -> Any:
@@ -199,6 +230,13 @@ async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
 
 
+def _told(error: BaseException) -> str:
+    """What a function raised, as its case's error; what ends the session goes on."""
+    if ends_the_session(error):
+        raise error
+    return describe(error, with_place=True)
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -221,6 +259,8 @@ def _output(case: Case, epoch: int, value: Any, seconds: float | None) -> Output
     if isinstance(value, Output):
         if reason := unusable(value.text):
             return _errored(case, epoch, reason, seconds)
+        if fault := fault_of(value):
+            return _errored(case, epoch, f"answered an output whose {fault}", seconds)
         latency = value.latency_s if value.latency_s is not None else seconds
         return replace(value, case_id=case.id, epoch=epoch, latency_s=latency)
     reason = unusable(value)

@@ -15,8 +15,9 @@ from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
 from harness.errors import ConfigError
+from harness.records import LARGEST
 from harness.types import Usage
-from systems.answers import describe, printable, unusable
+from systems.answers import TimedOut, describe, printable, unusable
 from systems.backend import BackendSpec, Completion, Decoding, RawCall, Request
 from systems.event_loop import EventLoop
 from systems.throttle import Throttle, pause_after
@@ -25,9 +26,9 @@ CONCURRENCY = 8
 TIMEOUT_S = 60.0
 MAX_RETRIES = 5
 LONGEST_WAIT_S = 120.0  # a server that asks for a longer pause has a quota, not a queue
-LONGEST_STREAM = (
-    5_000_000  # characters; each piece of an endless stream arrives within the time limit
-)
+LONGEST_STREAM = 5_000_000  # characters; a fast server sends far more within the time limit
+MOST_PIECES = 1_000_000  # of a stream; they may all be empty
+SHORTEST_SECRET = 8  # characters; a shorter key may stand in any text by chance
 BUSY = (429, 503)
 
 
@@ -67,7 +68,7 @@ class RemoteBackend:
         client = AsyncOpenAI(
             api_key=key,
             base_url=self.options.get("base_url"),
-            timeout=self.options.get("timeout_s", TIMEOUT_S),
+            timeout=None,  # the client's own starts anew with every byte: see `_attempt`
             max_retries=0,  # the client's own would hold a place while they wait
         )
         loop = EventLoop()
@@ -101,21 +102,32 @@ class RemoteBackend:
                 except BrokenReply as error:
                     answer, failure = {"error": str(error)}, None
                 except Exception as error:  # one request's failure is its own outcome
-                    answer, failure = {"error": describe(error)}, error
+                    answer, failure = {"error": _told(error)}, error
                 latency_s = time.perf_counter() - started
                 pause = self._pause(failure, place, attempts, request)
             if pause is None:
                 break
             await asyncio.sleep(pause)
-        if "error" in answer:
-            answer["error"] = answer["error"].replace(key, "***")
         return Completion(
-            prompt=tuple(request.messages), latency_s=latency_s, attempts=attempts, **answer
+            prompt=tuple(request.messages),
+            latency_s=latency_s,
+            attempts=attempts,
+            **_without(key, answer),
         )
 
     async def _attempt(self, client: AsyncOpenAI, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask once, and give up when the whole answer is not there in time."""
+        timeout_s = self.options.get("timeout_s", TIMEOUT_S)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._exchange(client, arguments)
+        except TimeoutError as error:
+            raise TimedOut(timeout_s) from error
+
+    async def _exchange(self, client: AsyncOpenAI, arguments: Mapping[str, Any]) -> dict[str, Any]:
         if self.options.get("stream", False):
-            return await _assembled(await client.chat.completions.create(**arguments))
+            async with await client.chat.completions.create(**arguments) as stream:
+                return await _assembled(stream)
         # `create` looks at every field for files to send, which takes a sixth of a request's time.
         extra = arguments.get("extra_body", {})
         body = {name: v for name, v in arguments.items() if name != "extra_body"} | extra
@@ -134,7 +146,7 @@ class RemoteBackend:
             self._throttle.answered()
             return None
         wait_s = _retry_after(failure)
-        if not _passing(failure) or (wait_s or 0) > LONGEST_WAIT_S:
+        if not _passing(failure) or _too_long(wait_s):
             return None
         if getattr(failure, "status_code", None) in BUSY:
             self._throttle.refused(place)
@@ -201,11 +213,11 @@ class RemoteBackend:
 def _read(reply: Any) -> dict[str, Any]:
     """The fields of a Completion from a server's reply."""
     if not isinstance(reply, ChatCompletion):
-        start = " ".join(str(reply).split())[:120]
-        raise BrokenReply(f"the server answered no chat completion but {start!r}")
+        raise BrokenReply(f"the server answered no chat completion but {_start(reply)!r}")
     choices = _listed(reply, "choices")
     if not choices:
-        raise BrokenReply("the server answered without a choice")
+        said = getattr(reply, "error", None) or reply.to_dict(warnings=False)
+        raise BrokenReply(f"the server answered without a choice: {_start(said)}")
     choice = choices[0]
     if choice is None or choice.message is None:
         raise BrokenReply("the server answered an empty choice")
@@ -214,6 +226,11 @@ def _read(reply: Any) -> dict[str, Any]:
     text, refusal = choice.message.content, getattr(choice.message, "refusal", None)
     answer = _answer(text, refusal, calls, choice.finish_reason)
     return {**answer, "usage": _usage(reply.usage)}
+
+
+def _start(said: Any) -> str:
+    """What a server said in place of an answer, as far as one line of a report holds it."""
+    return " ".join(str(said).split())[:200]
 
 
 def _answer(
@@ -267,9 +284,9 @@ def _as_json(arguments: Any) -> str:
 
 
 def _usage(counts: Any) -> Usage | None:
-    """The tokens that a server counted; None where it counted none, or not in whole numbers."""
+    """The tokens that a server counted; None where it counted none, or what is no count."""
     found = [getattr(counts, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    asked, made = (n if type(n) is int and n >= 0 else None for n in found)
+    asked, made = (n if type(n) is int and 0 <= n <= LARGEST else None for n in found)
     if asked is None or made is None:
         return None
     return Usage(prompt_tokens=asked, completion_tokens=made)
@@ -281,29 +298,39 @@ async def _assembled(stream: AsyncIterator[Any]) -> dict[str, Any]:
     refusals: list[str] = []
     calls: dict[int, dict[str, str]] = {}
     finish_reason = usage = None
-    length = 0
+    length = count = 0
     async for chunk in stream:
+        count += 1
         usage = getattr(chunk, "usage", None) or usage
         for choice in _listed(chunk, "choices")[:1]:
             if choice is None or choice.delta is None:
                 raise BrokenReply("the server streamed an empty choice")
             finish_reason = choice.finish_reason or finish_reason
             pieces.append(_piece(choice.delta, "content"))
-            length += len(pieces[-1])
-            if length > LONGEST_STREAM:
-                raise BrokenReply(f"the stream went on past {LONGEST_STREAM:,} characters")
             refusals.append(_piece(choice.delta, "refusal"))
+            length += len(pieces[-1]) + len(refusals[-1])
             for call in _listed(choice.delta, "tool_calls"):
                 known = calls.setdefault(call.index, {"id": "", "name": "", "arguments": ""})
                 known["id"] += _piece(call, "id")
                 if call.function is not None:
                     known["name"] += _piece(call.function, "name")
-                    known["arguments"] += _as_json(getattr(call.function, "arguments", None))
+                    written = _as_json(getattr(call.function, "arguments", None))
+                    known["arguments"] += written
+                    length += len(written)
+        _check_size(length, count)
     if finish_reason is None:
         raise BrokenReply(f"the stream ended after {len(''.join(pieces))} characters, unfinished")
     made = tuple(RawCall(**call) for _, call in sorted(calls.items()))
     answer = _answer("".join(pieces), "".join(refusals) or None, made, finish_reason)
     return {**answer, "usage": _usage(usage)}
+
+
+def _check_size(length: int, count: int) -> None:
+    """Refuse a stream that has no end."""
+    if length > LONGEST_STREAM:
+        raise BrokenReply(f"the stream went on past {LONGEST_STREAM:,} characters")
+    if count > MOST_PIECES:
+        raise BrokenReply(f"the stream went on past {MOST_PIECES:,} pieces")
 
 
 def _piece(owner: Any, name: str) -> str:
@@ -314,6 +341,34 @@ def _piece(owner: Any, name: str) -> str:
     return value or ""
 
 
+def _without(key: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as it may be kept: a server may repeat the key that it was sent in any part of it."""
+    if len(key) < SHORTEST_SECRET:
+        return answer
+
+    def hidden(value: Any) -> Any:
+        if isinstance(value, RawCall):
+            shown = {name: hidden(getattr(value, name)) for name in ("id", "name", "arguments")}
+            return RawCall(**shown)
+        if isinstance(value, tuple):
+            return tuple(hidden(inner) for inner in value)
+        return value.replace(key, "***") if isinstance(value, str) else value
+
+    return {name: hidden(value) for name, value in answer.items()}
+
+
+def _told(error: Exception) -> str:
+    """Tell why a request failed, and why it is not sent again where a server wants it later."""
+    text, wait_s = describe(error), _retry_after(error)
+    if not _passing(error) or not _too_long(wait_s):
+        return text
+    return f"{text}; the server asks to wait {wait_s:.7g} s, more than {LONGEST_WAIT_S:g} s"
+
+
+def _too_long(wait_s: float | None) -> bool:
+    return wait_s is not None and wait_s > LONGEST_WAIT_S
+
+
 def _passing(error: Exception) -> bool:
     """Whether the same request may succeed later. A spent quota does not come back by waiting."""
     if isinstance(error, APIStatusError):
@@ -322,7 +377,7 @@ def _passing(error: Exception) -> bool:
             return told == "true"
         status = error.status_code
         return (status in (408, 409, 429) or status >= 500) and error.code != "insufficient_quota"
-    return isinstance(error, APIConnectionError)  # a time-out is one
+    return isinstance(error, APIConnectionError | TimedOut)
 
 
 def _retry_after(error: Exception) -> float | None:

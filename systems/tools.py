@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 
-from harness.errors import ConfigError, nearest
+from harness.errors import ConfigError, ends_the_session, nearest
 from harness.types import Case, SystemSpec, ToolCall
 from systems.answers import TimedOut, describe, printable
 from systems.backend import RawCall
@@ -99,7 +99,9 @@ class Toolbox:
             value = call_within(lambda given: function(**given), arguments, timeout_s=timeout_s)
         except TimedOut as error:
             raise CallError(f"function '{raw.name}': {error}") from error
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if ends_the_session(error):
+                raise
             message = f"function '{raw.name}' raised {describe(error, with_place=True)}"
             raise CallError(message) from error
         return ToolCall(name=raw.name, arguments=arguments, result=_as_result(value, raw.name))

@@ -1,6 +1,8 @@
 """Any Python function is a system; what it does wrong on a case is that case's error."""
 
 import asyncio
+import subprocess
+import sys
 import time
 
 import pytest
@@ -51,6 +53,7 @@ def texts(outputs):
         "async def answer(text): return text.upper()",
         "async def answer(texts: list[str]): return [text.upper() for text in texts]",
         "class Answer:\n    async def __call__(self, text): return text.upper()\nanswer = Answer()",
+        "async def ask(text): return text.upper()\ndef answer(text): return ask(text)",
         "from harness.types import Output\n"
         "def answer(text): return Output(case_id='?', epoch=9, text=text.upper())",
     ],
@@ -86,6 +89,67 @@ def test_an_exception_is_the_error_of_its_case_alone(answers, prefix, concurrenc
     assert (outputs["b"].text, outputs["b"].error) == ("two", None)
 
 
+STOPS = {
+    "skip": ("import pytest", "pytest.skip('hm')", "Skipped: hm"),
+    "fail": ("import pytest", "pytest.fail('hm')", "Failed: hm"),
+    "cancel": ("import asyncio", "raise asyncio.CancelledError('hm')", "CancelledError: hm"),
+    "close": ("", "raise GeneratorExit('hm')", "GeneratorExit: hm"),
+    "exit": ("import sys", "sys.exit('hm')", "SystemExit: hm"),
+}
+FORMS = {
+    "one by one": ("def answer(text):", {}),
+    "in threads": ("def answer(text):", {"concurrency": 2}),
+    "in time": ("def answer(text):", {"timeout_s": 60}),
+    "async": ("async def answer(text):", {}),
+    "async in time": ("async def answer(text):", {"timeout_s": 60}),
+}
+
+
+@pytest.mark.parametrize(("imports", "statement", "reason"), STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize(("head", "options"), FORMS.values(), ids=FORMS)
+def test_what_is_no_exception_of_the_usual_kind_is_the_error_of_its_case_too(
+    answers, head, options, imports, statement, reason
+):
+    source = f"{imports}\n{head}\n    if text == 'one': {statement}\n    return text"
+    outputs = answers(source, **options)
+    assert outputs["a"].error.startswith(reason)
+    assert (outputs["b"].text, outputs["b"].error) == ("two", None)
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+def test_so_it_is_in_a_function_of_a_list(answers, prefix):
+    source = f"import pytest\n{prefix}def answer(texts): pytest.skip('hm')"
+    outputs = answers(source, takes="list")
+    assert all(out.error.startswith("Skipped: hm") for out in outputs.values())
+
+
+def test_an_exit_in_a_task_of_an_async_function_is_the_error_of_its_case(answers):
+    source = """
+import asyncio, sys
+async def part(text):
+    if text == 'one': sys.exit(3)
+    return text
+async def answer(text): return await asyncio.create_task(part(text))
+"""
+    outputs = answers(source)
+    assert outputs["a"].error.startswith("SystemExit: 3")
+    assert outputs["b"].text == "two"
+
+
+@pytest.mark.parametrize(
+    ("statement", "stop"),
+    [
+        ("raise KeyboardInterrupt", KeyboardInterrupt),
+        ("pytest.exit('stop')", pytest.exit.Exception),
+    ],
+    ids=["Ctrl-C", "pytest.exit"],
+)
+@pytest.mark.parametrize(("head", "options"), FORMS.values(), ids=FORMS)
+def test_what_ends_the_session_is_no_error_of_a_case(answers, head, options, statement, stop):
+    with pytest.raises(stop):
+        answers(f"import pytest\n{head}\n    {statement}", **options)
+
+
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -100,6 +164,15 @@ def test_what_is_no_text_is_errored_with_its_reason(answers, expression, reason)
     outputs = answers(f"def answer(text): return {expression}")
     assert reason in outputs["a"].error
     assert outputs["a"].text == ""
+
+
+def test_an_output_with_a_field_that_is_none_is_errored_with_its_name(answers):
+    source = (
+        "from harness.types import Output\n"
+        "def answer(text): return Output(case_id='', epoch=0, text=text, latency_s='fast')"
+    )
+    reason = "answered an output whose latency_s is 'fast', expected a number of seconds"
+    assert {out.error for out in answers(source).values()} == {reason}
 
 
 def test_a_list_of_another_length_errors_all_with_both_counts(answers):
@@ -132,6 +205,37 @@ def test_a_call_over_its_time_is_errored_and_left_behind(answers, source):
     assert outputs["b"].text == "two"
 
 
+def test_a_coroutine_that_blocks_past_its_time_is_errored_when_it_is_done(answers):
+    source = "import time\nasync def answer(text):\n    time.sleep(0.05)\n    return text"
+    outputs = answers(source, timeout_s=0.01, concurrency=1)
+    assert {out.error for out in outputs.values()} == {"no answer within 0.01 s"}
+    assert {out.text for out in outputs.values()} == {""}
+
+
+def test_a_call_that_hangs_among_others_does_not_keep_the_process_alive(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import threading\n"
+        "def answer(text):\n"
+        "    if text == 'one': threading.Event().wait()\n"
+        "    raise KeyboardInterrupt\n"
+    )
+    (tmp_path / "main.py").write_text(f"""
+from pathlib import Path
+from harness.types import Case, SystemSpec
+from systems.python import PythonSystem
+options = {{"callable": "app:answer", "concurrency": 2}}
+spec = SystemSpec(
+    name="app", kind="python", rung="prompt", folder=Path({str(tmp_path)!r}), options=options
+)
+cases = [Case(id="a", input="one"), Case(id="b", input="two")]
+list(PythonSystem(spec).generate(cases, epoch=0))
+""")
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / "main.py")], capture_output=True, text=True, timeout=60
+    )
+    assert "KeyboardInterrupt" in ended.stderr
+
+
 def test_an_async_function_works_inside_of_a_running_loop(answers):
     async def notebook():
         return answers("async def answer(text): return text.upper()")
@@ -160,6 +264,29 @@ def test_inputs_with_fields_arrive_as_they_are(answers):
     case = Case(id="a", input={"question": "q", "schema": "s"})
     outputs = answers("def answer(x): return x['question'] + x['schema']", cases=[case])
     assert outputs["a"].text == "qs"
+
+
+def test_nothing_more_is_begun_for_a_consumer_that_left(tmp_path):
+    (tmp_path / "left.py").write_text("""
+import asyncio
+began = []
+async def answer(text):
+    began.append(text)
+    if len(began) > 1: await asyncio.Event().wait()
+    return text
+""")
+    spec = SystemSpec(
+        name="s",
+        kind="python",
+        rung="prompt",
+        folder=tmp_path,
+        options={"callable": "left:answer", "concurrency": 1},
+    )
+    system = PythonSystem(spec)
+    outputs = system.generate(CASES * 20, epoch=0)
+    next(outputs)
+    outputs.close()
+    assert len(system.function.__globals__["began"]) <= 2
 
 
 def test_a_consumer_may_leave_early(answers, tmp_path):

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from harness.errors import ConfigError
-from harness.types import Case, ModelSpec, SystemSpec, Usage
+from harness.types import Case, ModelSpec, SystemSpec, ToolCall, Usage
 from systems.prompt import PromptSystem
 
 KEY = "sk-very-secret"
@@ -41,7 +42,8 @@ class Loopback(ThreadingHTTPServer):
 class Server:
     """A server on loopback that answers as a function of the request's number and body says.
 
-    The function returns a status, headers and a body (bytes, or an object sent as JSON).
+    The function returns a status, headers and a body: bytes, an iterator of bytes, or an object
+    sent as JSON.
     """
 
     def __init__(self, answer):
@@ -60,15 +62,20 @@ class Server:
                     server.requests.append(body)
                     server.headers.append(self.headers)
                 status, headers, content = answer(number, body)
-                raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+                pieces = content
+                if not isinstance(content, Iterator):
+                    pieces = [
+                        content if isinstance(content, bytes) else json.dumps(content).encode()
+                    ]
+                    headers = {"Content-Length": str(len(pieces[0])), **headers}
                 self.send_response(status)
                 headers = {"Content-Type": "application/json", **headers}
-                headers.setdefault("Content-Length", str(len(raw)))
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(ConnectionError):  # a client may have given up
-                    self.wfile.write(raw)
+                    for piece in pieces:
+                        self.wfile.write(piece)
                 if "close" in headers.get("Connection", ""):
                     self.close_connection = True
 
@@ -184,6 +191,27 @@ def test_a_request_that_is_wrong_is_not_repeated_and_shows_no_key(serve, ask):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_repeats_the_key_does_not_bring_it_into_an_answer(serve, ask, stream):
+    function = {"name": "look", "arguments": json.dumps({"q": KEY})}
+    call = {"index": 0, "id": KEY, "type": "function", "function": function}
+    said = {"content": f"it is {KEY}", "tool_calls": [call]}
+    whole = {**reply(), "choices": [{"index": 0, "finish_reason": KEY, "message": said}]}
+    delta = [{"index": 0, "finish_reason": KEY, "delta": said}]
+    answer = streamed(chunk(choices=delta)) if stream else (200, {}, whole)
+    options = {"tools": {"functions": [{"name": "look", "parameters": {}}]}}
+    out = ask(serve(lambda number, body: answer), options=options, stream=stream)["a"]
+    assert (out.text, out.finish_reason) == ("it is ***", "***")
+    assert out.tool_calls == (ToolCall(name="look", arguments={"q": "***"}),)
+
+
+def test_what_stands_in_for_a_key_is_not_looked_for(serve, ask):
+    server = serve(lambda number, body: ok("there is no-key here"))
+    out = ask(server, api_key_env=None)["a"]
+    assert server.headers[0]["Authorization"] == "Bearer no-key"
+    assert out.text == "there is no-key here"
+
+
 def broken(message):
     return 200, {}, {**reply(), **message}
 
@@ -193,6 +221,8 @@ def broken(message):
     [
         (broken({"choices": []}), "without a choice"),
         (broken({"choices": None}), "without a choice"),
+        ((200, {}, {"error": {"message": "overloaded"}}), "a choice: {'message': 'overloaded'}"),
+        ((200, {}, {"detail": "no such model"}), "a choice: {'detail': 'no such model'}"),
         (ok(None), "an empty choice (finish reason stop)"),
         (broken({"choices": [{"index": 0, "message": None}]}), "an empty choice"),
         ((200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), "'<html>Sign in</html>'"),
@@ -205,6 +235,8 @@ def broken(message):
     ids=[
         "no choice",
         "null choices",
+        "error",
+        "other object",
         "null content",
         "null message",
         "page",
@@ -337,7 +369,29 @@ def test_a_slow_server_is_given_up_on(serve, ask):
         return ok()
 
     out = ask(serve(answer), timeout_s=0.2, max_retries=0)["a"]
-    assert "APITimeoutError" in out.error
+    assert out.error == "no answer within 0.2 s"
+
+
+def drip(piece):
+    """An answer of which something arrives all the time, and which is never whole."""
+    for _ in range(100):
+        yield piece
+        threading.Event().wait(0.02)
+
+
+ENDLESS = {
+    "body": (b" ", "application/json"),
+    "comments": (b": ping\n\n", "text/event-stream"),
+    "deltas": (chunk(""), "text/event-stream"),
+}
+
+
+@pytest.mark.parametrize(("piece", "kind"), ENDLESS.values(), ids=ENDLESS)
+def test_an_answer_that_only_trickles_is_given_up_on_and_asked_for_again(serve, ask, piece, kind):
+    headers = {"Content-Type": kind, "Content-Length": "1000000"}
+    server = serve(lambda number, body: (200, headers, drip(piece)))
+    out = ask(server, timeout_s=0.3, max_retries=1, stream="event-stream" in kind)["a"]
+    assert (out.error, out.attempts) == ("no answer within 0.3 s", 2)
 
 
 def test_a_missing_key_is_a_configuration_error_before_anything_is_asked(serve, ask, monkeypatch):

@@ -15,6 +15,8 @@ from systems.tools import calls_in_text
 FUNCTIONS = """
 import time
 
+import pytest
+
 def weather(city):
     return {"city": city, "sky": "clear"}
 
@@ -38,6 +40,9 @@ def sleeps(case, steps):
 
 def leaves(*args):
     raise SystemExit("bye")
+
+def skips(*args):
+    raise pytest.skip.Exception("bye")
 
 def waits(*args, **given):
     time.sleep(3)
@@ -252,11 +257,12 @@ class TestTools:
         out, _ = run(lambda messages: call("{}", name="f"), case, tools={"from_field": "functions"})
         assert "the arguments of 'f' cannot be checked" in out.error
 
-    def test_a_function_that_leaves_the_program_errors_its_case(self, run):
+    @pytest.mark.parametrize(("target", "raised"), [("leaves", "SystemExit"), ("skips", "Skipped")])
+    def test_a_function_that_leaves_the_program_errors_its_case(self, run, target, raised):
         parameters = {"functions": [{"name": "weather", "parameters": {"type": "object"}}]}
-        parameters["functions"][0]["callable"] = "functions:leaves"
+        parameters["functions"][0]["callable"] = f"functions:{target}"
         out, _ = run(once(call("{}")), tools=parameters)
-        assert "function 'weather' raised SystemExit: bye" in out.error
+        assert f"function 'weather' raised {raised}: bye" in out.error
 
     def test_a_function_that_never_returns_is_given_up_on(self, run):
         out, _ = run(once(call()), tools=tools("endless", timeout_s=0.1))
@@ -397,9 +403,10 @@ class TestChains:
         first = next(iter(PromptSystem(spec).generate(cases, epoch=0)))
         assert first.error == "step f: no answer within 0.2 s"
 
-    def test_a_function_that_leaves_the_program_errors_its_case(self, run):
-        out, _ = run(echo, steps=[{"name": "f", "callable": "functions:leaves"}])
-        assert "step f: SystemExit: bye" in out.error
+    @pytest.mark.parametrize(("target", "raised"), [("leaves", "SystemExit"), ("skips", "Skipped")])
+    def test_a_function_that_leaves_the_program_errors_its_case(self, run, target, raised):
+        out, _ = run(echo, steps=[{"name": "f", "callable": f"functions:{target}"}])
+        assert f"step f: {raised}: bye" in out.error
 
     def test_a_function_must_answer_text(self, run):
         steps = [{"name": "f", "callable": "functions:nothing"}]
@@ -524,7 +531,11 @@ class TestModeration:
     @pytest.mark.parametrize("side", ["input", "output"])
     @pytest.mark.parametrize(
         ("target", "reason"),
-        [("hangs", "no answer within 0.1 s"), ("leaves", "SystemExit: bye")],
+        [
+            ("hangs", "no answer within 0.1 s"),
+            ("leaves", "SystemExit: bye"),
+            ("skips", "Skipped: bye"),
+        ],
     )
     def test_a_check_that_hangs_or_leaves_errors_its_case(self, run, side, target, reason):
         moderation = {side: f"functions:{target}", "timeout_s": 0.1}

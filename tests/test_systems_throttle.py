@@ -8,7 +8,7 @@ import time
 from email.utils import formatdate
 
 import pytest
-from test_systems_remote import ask, ok, serve  # noqa: F401 - fixtures
+from test_systems_remote import ask, chunk, ok, serve, streamed  # noqa: F401 - fixtures
 
 from harness.types import Case
 from systems.throttle import START, Throttle, pause_after
@@ -157,11 +157,27 @@ def test_the_time_that_a_server_names_is_waited_by_all(serve, ask, form) -> None
     assert came[4] - came[3] >= 0.3, "nothing is sent meanwhile"
 
 
-def test_a_server_that_asks_for_an_hour_is_not_waited_for(serve, ask) -> None:  # noqa: F811
-    server = serve(lambda number, body: (429, {"Retry-After": "3600"}, BUSY))
+@pytest.mark.parametrize(
+    ("named", "told"), [("3600", "3600"), ("86400", "86400"), ("1e300", "1e+300"), ("inf", "inf")]
+)
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_server_that_asks_for_an_hour_is_not_waited_for_and_the_error_says_so(
+    serve,  # noqa: F811
+    ask,  # noqa: F811
+    status,
+    named,
+    told,
+) -> None:
+    server = serve(lambda number, body: (status, {"Retry-After": named}, BUSY))
     output = ask(server)["a"]
     assert "too many requests" in output.error
+    assert output.error.endswith(f"; the server asks to wait {told} s, more than 120 s")
     assert output.attempts == 1
+
+
+def test_what_is_not_tried_again_anyway_says_nothing_of_waiting(serve, ask) -> None:  # noqa: F811
+    server = serve(lambda number, body: (400, {"Retry-After": "3600"}, BUSY))
+    assert "wait" not in ask(server)["a"].error
 
 
 def test_a_spent_quota_is_no_reason_to_wait(serve, ask) -> None:  # noqa: F811
@@ -178,10 +194,22 @@ def test_a_server_that_only_refuses_is_given_up_soon(serve, ask) -> None:  # noq
     assert len(server.requests) < 40 + 16 * 3
 
 
-def test_an_endless_stream_is_cut(serve, ask, monkeypatch) -> None:  # noqa: F811
-    from test_systems_remote import chunk, streamed
+def arguments(text):
+    call = {"index": 0, "function": {"name": "", "arguments": text}}
+    return chunk(choices=[{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}])
 
+
+def test_an_endless_stream_is_cut(serve, ask, monkeypatch) -> None:  # noqa: F811
     monkeypatch.setattr("systems.remote.LONGEST_STREAM", 1000)
-    parts = [chunk("x" * 400) for _ in range(50)]
-    output = ask(serve(lambda number, body: streamed(*parts)), stream=True)["a"]
-    assert output.error == "the stream went on past 1,000 characters"
+    for part in (chunk("x" * 400), arguments("x" * 400)):
+        answer = streamed(*[part] * 50)
+        output = ask(serve(lambda number, body, answer=answer: answer), stream=True)["a"]
+        assert output.error == "the stream went on past 1,000 characters"
+
+
+def test_an_endless_stream_of_nothing_is_cut(serve, ask, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr("systems.remote.MOST_PIECES", 20)
+    for part in (chunk(""), chunk(choices=[])):
+        answer = streamed(*[part] * 50)
+        output = ask(serve(lambda number, body, answer=answer: answer), stream=True)["a"]
+        assert output.error == "the stream went on past 20 pieces"
