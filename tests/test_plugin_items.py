@@ -84,7 +84,9 @@ def test_a_graded_metric_keeps_its_values(project: SampleProject, answers) -> No
     assert row["value"] == pytest.approx((2 + 3 + 3) / 3)
 
 
-@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "'high'"])
+@pytest.mark.parametrize(
+    "value", ["float('nan')", "float('inf')", "'high'", "1, reason={'too': 'long'}"]
+)
 def test_a_score_that_is_no_number_is_an_error(project: SampleProject, answers, value) -> None:
     body = f"def test_length(case, output, score):\n    score({value})\n"
     project.suite(body, systems={"a": answers(cases=1)})

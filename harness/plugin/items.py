@@ -14,6 +14,7 @@ from _pytest.tmpdir import tmppath_result_key
 from harness.cases import own_copy
 from harness.design import visible
 from harness.errors import RungError
+from harness.plugin.score_sink import ScoreSink
 from harness.plugin.subtests import ENDS_THE_SESSION, Subtests
 from harness.run import GateMark, Metric, Run, SuiteRun
 from harness.runner import Answer
@@ -51,29 +52,6 @@ class View:
     short: bool = True  # the function needs nothing of pytest's fixtures
     marked: bool = False  # it has a mark on which pytest skips an item, or turns its outcome
     skipped: bool = False  # such a mark leaves out every case
-
-
-@dataclass(slots=True)
-class ScoreSink:
-    """What a graded metric calls: `score(0.7)`, or `score(None, reason="...")` for unscored."""
-
-    value: float | None = None
-    reason: str | None = None
-    called: bool = False
-
-    def __call__(self, value: float | None, *, reason: str | None = None) -> None:
-        """Record a value for this output.
-
-        Raises
-        ------
-        TypeError, ValueError
-            The value is not a finite number: no score is invented for it.
-        """
-        if value is not None:
-            value = float(value)
-            if value != value or value in (float("inf"), float("-inf")):
-                raise ValueError(f"score({value}) is not a finite number")
-        self.value, self.reason, self.called = value, reason, True
 
 
 @dataclass(slots=True, kw_only=True)
