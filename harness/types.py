@@ -157,7 +157,7 @@ class SystemSpec:
 
     def path(self, value: str) -> Path:
         """Resolve a path of this system's configuration."""
-        return (self.folder / value).resolve()
+        return (self.folder / Path(value).expanduser()).resolve()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import ConfigError
 from harness.types import SystemSpec
 
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
+RECORD = "rung.json"  # what `rung train` leaves beside them
+MODEL_CONFIG = "config.json"  # Transformers'
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # either of them
 
 
 def holds_weights(folder: Path) -> bool:
     """Whether training left a whole model in a folder, rather than an adapter for one."""
     return (
-        (folder / "config.json").is_file()
+        (folder / MODEL_CONFIG).is_file()
         and not (folder / ADAPTER_CONFIG).exists()
         and any(folder.glob("*.safetensors"))
     )
+
+
+def holds_adapter_weights(folder: Path) -> bool:
+    """Whether the weights lie beside an adapter's configuration."""
+    return any((folder / name).is_file() for name in ADAPTER_WEIGHTS)
 
 
 def trained_as(spec: SystemSpec) -> str:
@@ -35,3 +45,15 @@ def no_adapter(spec: SystemSpec) -> ConfigError:
         key=f"systems.{spec.name}.adapter",
         hint=f"{made}. Until then `pytest evals/ --system NAME` runs the others.",
     )
+
+
+def training_warnings(spec: SystemSpec) -> Iterator[str]:
+    """What the record of a training says that whoever reads the system's scores must know."""
+    named = spec.options.get("adapter") or (spec.model.source if spec.model is not None else None)
+    try:
+        record = json.loads((spec.path(str(named)) / RECORD).read_text("utf-8")) if named else {}
+        counts = dict(record.get("eval_cases", {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return  # one that cannot be read is told by what reads it before the system answers
+    for suite, cases in counts.items():
+        yield f"systems.{spec.name}: was trained on {cases} cases of the suite '{suite}'"

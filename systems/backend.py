@@ -128,6 +128,7 @@ class BackendSpec:
     folder: Path  # paths are relative to it
     adapter: Path | None = None
     variant: str = "adapter"
+    chat_template: Path | None = None  # in place of the tokenizer's own
     identity: str  # stands for the model's options in the hash
 
     @classmethod
@@ -136,22 +137,31 @@ class BackendSpec:
         assert spec.model is not None
         model, adapter = spec.model, spec.options.get("adapter")
         folder = None if adapter is None else spec.path(adapter)
-        if folder is not None and holds_weights(folder):
-            model, folder = _tuned(model, folder), None
+        template = None
+        if folder is not None:
+            model, template = _read_as_trained(model, folder)
+            if holds_weights(folder):
+                options = {"tokenizer": model.source, **model.options}
+                model, folder = replace(model, source=str(folder), options=options), None
         return cls(
             model=model,
             folder=spec.folder,
             adapter=folder,
             variant=spec.options.get("variant", "adapter"),
+            chat_template=template,
             identity=f"{model.kind} {model.source} {sorted(model.options.items())!r}",
         )
 
 
-def _tuned(model: ModelSpec, folder: Path) -> ModelSpec:
-    """A model with weights from another folder, and the tokenizer there if there is one."""
-    own = any(folder.glob("tokenizer*"))
-    tokenizer = {} if own else {"tokenizer": model.source}
-    return replace(model, source=str(folder), options={**tokenizer, **model.options})
+def _read_as_trained(model: ModelSpec, folder: Path) -> tuple[ModelSpec, Path | None]:
+    """A model with the tokenizer and the chat template that training left, where it left any.
+
+    TRL saves both beside an adapter. What a model was trained with it must be asked with.
+    """
+    if any(file.is_file() for file in folder.glob("tokenizer*")):
+        return replace(model, options={**model.options, "tokenizer": str(folder)}), None
+    template = folder / "chat_template.jinja"
+    return model, template if template.is_file() else None
 
 
 @lru_cache(maxsize=8)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from harness.errors import ConfigError
 
 BASIS = "basis.json"
+RESULT = "result"
 NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -49,6 +50,13 @@ class Checkpoints:
             self._require_same()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / BASIS).write_text(json.dumps(self.basis), encoding="utf-8")
+
+    def new_result(self) -> Path:
+        """An empty folder for the result, until it is written whole: it goes with the checkpoints."""
+        folder = self.folder / RESULT
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
 
     def remove(self) -> None:
         """Delete them all."""

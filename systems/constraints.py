@@ -36,6 +36,13 @@ class ConstraintMaker:
     """Makes constraints for one tokenizer."""
 
     def __init__(self, tokenizer: Any, *, vocabulary: int, end_ids: frozenset[int]) -> None:
+        if not end_ids:
+            raise ConfigError(
+                "an answer of a schema ends with a token of its own, and this tokenizer has none",
+                key="json_schema",
+                hint="Name one as `eos_token` in its tokenizer_config.json, or as `eos_token_id` in "
+                "the model's generation_config.json.",
+            )
         self._tokenizer = llguidance.hf.from_tokenizer(
             tokenizer, n_vocab=vocabulary, eos_token=sorted(end_ids)
         )
@@ -43,7 +50,7 @@ class ConstraintMaker:
 
     def make(self, schema: Mapping[str, Any]) -> JsonConstraint:
         """A fresh constraint for one answer."""
-        text = json.dumps(schema, sort_keys=True)
+        text = _text(schema)
         if text not in self._grammars:
             grammar = _grammar(text)
             if fault := LLMatcher.validate_grammar(grammar, self._tokenizer):
@@ -57,9 +64,13 @@ class ConstraintMaker:
 def fault_of(schema: Mapping[str, Any]) -> str | None:
     """Why a schema cannot constrain an answer, whatever the tokenizer; None where it can."""
     try:
-        return LLMatcher.validate_grammar(_grammar(json.dumps(schema, sort_keys=True))) or None
+        return LLMatcher.validate_grammar(_grammar(_text(schema))) or None
     except ValueError as error:
         return str(error)
+
+
+def _text(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema)  # in its own order: that of an answer's fields
 
 
 def _grammar(schema: str) -> str:

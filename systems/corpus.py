@@ -16,7 +16,7 @@ from harness.errors import ConfigError
 from systems.rows import read_objects
 
 SUFFIXES = (".md", ".txt", ".jsonl")
-HEADING = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$", re.MULTILINE)
+HEADING = re.compile(r"^(#{1,6})[ \t]+(.*)$", re.MULTILINE)
 # As CommonMark has it: closed by at least as many marks, and a line of code is no fence.
 FENCE = re.compile(
     r"^ {0,3}(?P<fence>(?P<mark>[`~])(?P=mark){2,})(?!(?<=`)[^\n]*`)"
@@ -67,8 +67,8 @@ def read_corpus(path: Path, *, size: int, overlap: int, key: str) -> list[Chunk]
     Raises
     ------
     ConfigError
-        For a file that is empty, has no words or is no text, an id that stands twice, or a corpus
-        without documents.
+        For a file that is empty, has no words or is no text, an id that stands twice (of a unit or
+        of a piece of one), or a corpus without documents.
     """
     if overlap >= size:
         raise ConfigError(
@@ -78,21 +78,28 @@ def read_corpus(path: Path, *, size: int, overlap: int, key: str) -> list[Chunk]
     chunks: list[Chunk] = []
     seen: dict[str, Unit] = {}
     for unit in _units(path, key):
-        if unit.id in seen:
-            root = path if path.is_dir() else path.parent
-            first = seen[unit.id]
-            raise ConfigError(
-                f"the id '{unit.id}' stands twice",
-                file=root / unit.document,
-                line=_line(unit, root, key),
-                key=key,
-                hint=f"It stands first in {first.document}, line {_line(first, root, key)}.",
-            )
-        seen[unit.id] = unit
-        chunks.extend(_chunks(unit, size, overlap))
+        pieces = list(_chunks(unit, size, overlap))
+        for id in dict.fromkeys([unit.id, *(piece.id for piece in pieces)]):
+            if id in seen:
+                raise _stands_twice(id, unit, seen[id], path, key)
+            seen[id] = unit
+        chunks.extend(pieces)
     if not any(LETTER.search(chunk.indexed_text) for chunk in chunks):
         raise ConfigError("holds no word: nothing in it can be found", file=path, key=key)
     return chunks
+
+
+def _stands_twice(id: str, unit: Unit, first: Unit, path: Path, key: str) -> ConfigError:
+    root = path if path.is_dir() else path.parent
+    pieces = [f"'{one.id}'" for one in (first, unit) if one.id != id]
+    return ConfigError(
+        f"the id '{id}' stands twice",
+        file=root / unit.document,
+        line=_line(unit, root, key),
+        key=key,
+        hint=f"It stands first in {first.document}, line {_line(first, root, key)}."
+        + (f" One of them is a piece of {pieces[0]}, which is cut." if pieces else ""),
+    )
 
 
 def _line(unit: Unit, root: Path, key: str) -> int:
@@ -104,8 +111,8 @@ def _line(unit: Unit, root: Path, key: str) -> int:
 
 def _units(path: Path, key: str) -> Iterator[Unit]:
     root = path if path.is_dir() else path.parent
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-    files = files if path.is_dir() else [path]
+    found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = sorted(file for file in found if not file.is_dir()) if path.is_dir() else [path]
     if not files:
         raise ConfigError("holds no .md, .txt or .jsonl file", file=path, key=key)
     for file in files:
@@ -167,14 +174,12 @@ def _sections(text: str, name: str) -> Iterator[Unit]:
     if text[: ends[0]].strip():
         yield _trimmed(Unit(id=name, document=name, start=0, text=text[: ends[0]]))
     above: dict[int, str] = {}
-    used: dict[str, int] = {}
+    anchors = Anchors()
     for heading, end in zip(headings, ends[1:], strict=True):
-        level, title = len(heading.group(1)), heading.group(2)
+        level, title = len(heading.group(1)), _title(heading.group(2))
         above = {depth: words for depth, words in above.items() if depth < level}
         above[level] = title
-        slug = _slug(title)
-        used[slug] = used.get(slug, 0) + 1
-        anchor = slug if used[slug] == 1 else f"{slug}-{used[slug] - 1}"
+        anchor = anchors.next(title)
         if text[heading.end() : end].strip():
             yield _trimmed(
                 Unit(
@@ -187,9 +192,28 @@ def _sections(text: str, name: str) -> Iterator[Unit]:
             )
 
 
-def _slug(title: str) -> str:
-    """A heading's anchor, as GitHub makes it."""
-    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.strip().lower()))
+def _title(written: str) -> str:
+    """The words of a heading, without the marks that may close it behind a space."""
+    words = written.strip(" \t")
+    open_end = words.rstrip("#")
+    return open_end.rstrip(" \t") if open_end[-1:] in (" ", "\t", "") else words
+
+
+class Anchors:
+    """The anchors of one document's headings, as GitHub makes them: counted until one is free."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, int] = {}  # how many more there are of each
+
+    def next(self, title: str) -> str:
+        """The anchor of the next heading."""
+        slug = re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.strip().lower()))
+        anchor = slug
+        while anchor in self._used:
+            self._used[slug] += 1
+            anchor = f"{slug}-{self._used[slug]}"
+        self._used[anchor] = 0
+        return anchor
 
 
 def _trimmed(unit: Unit) -> Unit:

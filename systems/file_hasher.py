@@ -32,9 +32,20 @@ class FileHasher:
                 self.known = {}  # a lost memo costs time, nothing else
 
     def tree(
-        self, paths: Iterable[Path], *, key: str, kept: Callable[[Path], bool] = is_source
+        self,
+        paths: Iterable[Path],
+        *,
+        key: str,
+        kept: Callable[[Path], bool] = is_source,
+        named: bool = False,
     ) -> str:
-        """Hash files, and folders by the names and contents of the files below that are kept."""
+        """Hash files, and folders by the names and contents of the files below that are kept.
+
+        Parameters
+        ----------
+        named
+            Hash a file as a folder that holds nothing else: its name counts too.
+        """
         digests = []
         for path in paths:
             if path.is_dir():
@@ -46,7 +57,8 @@ class FileHasher:
                     if kept(name)
                 ]
             else:
-                digests.append(self.file(path, key=key))
+                name = f"{path.name} " if named else ""
+                digests.append(f"{name}{self.file(path, key=key)}")
         if len(digests) == 1 and " " not in digests[0]:
             return f"sha256:{digests[0]}"
         joined = "\n".join(digests)
@@ -56,7 +68,8 @@ class FileHasher:
         """Hash the files of a folder that match a pattern, by name and content."""
         if not folder.is_dir():
             raise ConfigError("there is no such folder", file=folder, key=key)
-        found = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+        matching = {path for pattern in patterns for path in folder.glob(pattern)}
+        found = sorted(path for path in matching if not path.is_dir())
         if not found:
             raise ConfigError("holds no model", file=folder, key=key)
         named = "\n".join(f"{file.name} {self.file(file, key=key)}" for file in found)

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import ConfigError
 from harness.types import Case, Output, Passage
+from systems.adapter_folder import RECORD
 from systems.asked_prompts import Asked, AskedPrompts
 from systems.fingerprint import is_local
 from systems.local import LocalBackend
@@ -17,7 +18,7 @@ from systems.parity import TrainedExample
 from systems.prompt import PromptSystem
 from systems.row_parity import Compared, RowParity
 from systems.template import RenderError
-from systems.training_record import RECORD, read_record
+from systems.training_record import read_record
 
 
 class FineTunedSystem(PromptSystem):
@@ -41,7 +42,7 @@ class FineTunedSystem(PromptSystem):
         if model is None or model.kind != "transformers":
             return None
         local = is_local(self.spec.folder, model.source)
-        return (self.spec.folder / model.source).expanduser() if local else None
+        return self.spec.path(model.source) if local else None
 
     def generate(self, cases: Sequence[Case], *, epoch: int) -> Iterator[Output]:
         """Yield answers, once training and inference are seen to agree."""

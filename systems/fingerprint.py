@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import ConfigError
 from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
-from systems.adapter_folder import no_adapter
+from systems.adapter_folder import no_adapter, training_warnings
 from systems.corpus import SUFFIXES
 from systems.file_hasher import FileHasher, is_source
 
@@ -75,6 +75,7 @@ def fingerprint(spec: SystemSpec, *, memo: Path | None = None) -> Fingerprint:
     if spec.model is not None:
         parts.update(_model_parts(spec, spec.model, hasher))
         warnings.extend(_alias_warnings(spec.model))
+    warnings.extend(training_warnings(spec))
     parts.update(_option_parts(spec, hasher))
     if spec.kind == "python" and "code" not in parts:
         key = f"systems.{spec.name}.code"

@@ -1,22 +1,23 @@
 """Batched generation over a shared prefix.
 
 Prompts of a batch often begin alike (instructions, few-shot examples). What they share is computed
-once; every row goes on from a copy of its keys and values. Rows are sorted by length, padded on
-the left of what is their own, and leave the batch when they end.
+once; every row goes on from its keys and values. Rows are sorted by length, padded on the left of
+what is their own, and leave the batch when they end.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from harness.errors import SystemFailure
-from systems.kv_cache import cache_after, can_share, new_cache, prepare
+from systems.batch import Batch, Prefix
+from systems.kv_cache import Place, can_share, new_cache
+from systems.prefix_trial import place_of
 from systems.sampling import Row, Sampler
 
 SHORTEST_SHARED_PREFIX = 16  # tokens: below, sharing costs more than it saves
@@ -24,14 +25,6 @@ SHORTEST_SHARED_PREFIX = 16  # tokens: below, sharing costs more than it saves
 COMPACT_BELOW = 0.75
 # Keys and values of a batch must fit into memory whatever the model: most tokens of a batch.
 TOKENS_PER_BATCH = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """What every row of a batch begins with, already read."""
-
-    cache: DynamicCache
-    tokens: int  # how many of each prompt's tokens it stands for
 
 
 class Generator:
@@ -60,12 +53,13 @@ class Generator:
         share_prefix: bool = True,
         soft_prompt: Tensor | None = None,
     ) -> None:
-        prepare(model)
         self.model = model
         self.end_ids = end_ids
         self.batch_size = batch_size
         self.share_prefix = share_prefix
         self.soft_prompt = soft_prompt
+        # Where a shared prefix can stand; None: not tried yet.
+        self.place: Place | None = None if can_share(model) else "nowhere"
 
     def run(
         self, rows: Sequence[Row], sampler: Sampler, *, stopped: Callable[[list[int]], bool]
@@ -83,14 +77,23 @@ class Generator:
     def read_shared(self, rows: Sequence[Row]) -> Prefix | None:
         """Read what all prompts begin with; None where that is too little to be worth it."""
         shared = self._shared_length(rows)
-        if self.soft_prompt is not None and not can_share(self.model):
+        if not shared and self.soft_prompt is None:
+            return None
+        if self.place != "nowhere":
+            cache = self._read_prefix(rows[0].prompt[:shared])
+            self.place = self.place or self._tried(cache, rows, shared)
+        if self.place == "nowhere":
+            if self.soft_prompt is None:
+                return None
             raise SystemFailure("soft prompts need a model of plain attention layers")
-        if shared or self.soft_prompt is not None:
-            return Prefix(self._read_prefix(rows[0].prompt[:shared]), tokens=shared)
-        return None
+        return Prefix(cache=cache, tokens=shared, place=self.place)
+
+    def _tried(self, cache: DynamicCache, rows: Sequence[Row], shared: int) -> Place:
+        by_length = sorted((row.prompt[shared:] for row in rows), key=len)
+        return place_of(self.model, cache, longest=by_length[-1], shortest=by_length[0])
 
     def _shared_length(self, rows: Sequence[Row]) -> int:
-        if not self.share_prefix or len(rows) < 2 or not can_share(self.model):
+        if not self.share_prefix or len(rows) < 2 or self.place == "nowhere":
             return 0
         first, last = min(row.prompt for row in rows), max(row.prompt for row in rows)
         most = min(len(row.prompt) for row in rows) - 1  # each row reads a token of its own
@@ -114,10 +117,12 @@ class Generator:
     def _read_prefix(self, ids: list[int]) -> DynamicCache:
         cache = new_cache(self.model, room=0)
         tokens = torch.tensor([ids], dtype=torch.long, device=self.model.device)
-        vectors = self.model.get_input_embeddings()(tokens)
+        read = {"input_ids": tokens}
         if self.soft_prompt is not None:
-            vectors = torch.cat([self.soft_prompt[None].to(vectors), vectors], dim=1)
-        self.model(inputs_embeds=vectors, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            vectors = self.model.get_input_embeddings()(tokens)
+            soft = self.soft_prompt[None].to(vectors)
+            read = {"inputs_embeds": torch.cat([soft, vectors], dim=1)}
+        self.model(**read, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return cache
 
     @torch.inference_mode()
@@ -139,7 +144,7 @@ class Generator:
             open_rows = [i for i, row in enumerate(batch.rows) if row.finish_reason is None]
             if not open_rows:
                 return rows
-            if len(open_rows) < COMPACT_BELOW * len(batch.rows):
+            if batch.can_keep and len(open_rows) < COMPACT_BELOW * len(batch.rows):
                 batch.keep(open_rows)
                 chosen = [chosen[i] for i in open_rows]
             batch.step(chosen)
@@ -152,62 +157,3 @@ class Generator:
             row.finish_reason = "stop"
         elif len(row.tokens) >= row.room:
             row.finish_reason = "length"
-
-
-class Batch:
-    """Tensors of the rows still under way.
-
-    mask: (rows, positions), 1 where a token stands, over prefix, padding, suffix and answer.
-    """
-
-    def __init__(self, model: PreTrainedModel, rows: Sequence[Row], prefix: Prefix | None) -> None:
-        self.model, self.rows = model, list(rows)
-        shared = 0 if prefix is None else prefix.cache.get_seq_length()
-        own = [row.prompt[0 if prefix is None else prefix.tokens :] for row in rows]
-        width = max(map(len, own))
-        room = width + max(row.room for row in rows)
-        if prefix is None:
-            self.cache = new_cache(model, room=room)
-        else:
-            self.cache = cache_after(model, prefix.cache, room=room)
-        pad = [width - len(ids) for ids in own]
-        ids = [[0] * n + suffix for n, suffix in zip(pad, own, strict=True)]
-        mask = [[1] * shared + [0] * n + [1] * (width - n) for n in pad]
-        self.mask = torch.tensor(mask, device=model.device)
-        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)
-        self.next_position = positions[:, -1:] + 1
-        self.scores = self._forward(torch.tensor(ids, device=model.device), positions[:, shared:])
-
-    def keep(self, indices: list[int]) -> None:
-        """Drop all other rows."""
-        chosen = torch.tensor(indices, device=self.mask.device)
-        self.rows = [self.rows[i] for i in indices]
-        self.cache.batch_select_indices(chosen)
-        self.mask, self.next_position = self.mask[chosen], self.next_position[chosen]
-
-    def step(self, tokens: Sequence[int]) -> None:
-        """Read one more token in each row."""
-        ids = torch.tensor(tokens, device=self.mask.device)[:, None]
-        self.mask = torch.cat([self.mask, torch.ones_like(ids)], dim=1)
-        self.scores = self._forward(ids, self.next_position)
-        self.next_position = self.next_position + 1
-
-    def read(self, ids: Tensor, there: Tensor) -> Tensor:
-        """Read several tokens in each row, 1 in `there` where one stands; scores behind each."""
-        self.mask = torch.cat([self.mask, there], dim=1)
-        positions = self.next_position + torch.arange(ids.shape[1], device=ids.device)
-        return self._logits(ids, positions, keep=0)
-
-    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
-        return self._logits(ids, positions, keep=1)[:, -1]
-
-    def _logits(self, ids: Tensor, positions: Tensor, *, keep: int) -> Tensor:
-        logits: Tensor = self.model(
-            input_ids=ids,
-            attention_mask=self.mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=keep,  # 0: of every position
-        ).logits
-        return logits

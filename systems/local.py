@@ -11,14 +11,21 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
-from harness.errors import ConfigError, SystemFailure
+from harness.errors import ConfigError, RungError, SystemFailure
 from harness.types import Prompt, Usage
 from systems import resolve
 from systems.answers import describe, unusable
 from systems.backend import BackendSpec, Completion, Decoding, OptionScores, Request
+from systems.context_length import longest_length, stated_length
 from systems.fingerprint import is_local
 from systems.generation import Generator
 from systems.hub import hub_fault, is_downloaded
@@ -43,7 +50,13 @@ class LocalBackend:
         self.soft_prompt: Tensor | None = None
 
     def check(self) -> None:
-        """Refuse a folder that is not there, files in it that cannot be loaded, and an unusable device."""
+        """Refuse what is not there or cannot be loaded, an unusable device, and too long a window."""
+        self._check_loadable()
+        self._check_context_length()
+
+    def _check_loadable(self) -> None:
+        if self.spec.adapter is not None and self.spec.adapter.is_dir():
+            check_files(self.spec.adapter, key="adapter")
         for key, source in (
             ("transformers", self.spec.model.source),
             ("tokenizer", self.options.get("tokenizer")),
@@ -55,8 +68,6 @@ class LocalBackend:
                 )
             if source is not None:
                 self._check_files(source, f"models.{self.spec.model.name}.{key}")
-        if self.spec.adapter is not None and self.spec.adapter.is_dir():
-            check_files(self.spec.adapter, key="adapter")
         self._check_device()
 
     def _check_device(self) -> None:
@@ -69,6 +80,16 @@ class LocalBackend:
                 key=f"models.{self.spec.model.name}.device",
                 hint="Without this setting the model runs on the CPU.",
             ) from error
+
+    def _check_context_length(self) -> None:
+        if "context_length" not in self.options:
+            return
+        asked, longest = int(self.options["context_length"]), longest_length(self.config)
+        if longest is not None and asked > longest:
+            raise ConfigError(
+                f"{asked} tokens are more than the model itself can read: {longest}",
+                key=f"models.{self.spec.model.name}.context_length",
+            )
 
     def _check_files(self, source: str, key: str) -> None:
         if self._is_local(source):
@@ -86,7 +107,17 @@ class LocalBackend:
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
         source = self.options.get("tokenizer", self.spec.model.source)
-        return self._load(AutoTokenizer.from_pretrained, source, {}, "tokenizer")
+        tokenizer = self._load(AutoTokenizer.from_pretrained, source, {}, "tokenizer")
+        if self.spec.chat_template is not None:
+            tokenizer.chat_template = self.spec.chat_template.read_text(encoding="utf-8")
+        return tokenizer
+
+    @cached_property
+    def config(self) -> PreTrainedConfig:
+        """The model's configuration, read without its weights."""
+        source = self.spec.model.source
+        config = self._load(AutoConfig.from_pretrained, source, {}, "transformers")
+        return cast("PreTrainedConfig", config)
 
     @cached_property
     def model(self) -> PreTrainedModel:
@@ -114,6 +145,9 @@ class LocalBackend:
         return cast("PreTrainedModel", model)
 
     def _adapted(self, model: PreTrainedModel) -> PreTrainedModel:
+        if len(self.tokenizer) > len(model.get_input_embeddings().weight):
+            # Tokens that were added for the adapter: as PEFT does, which reads their rows from it.
+            model.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
         adapt = resolve(
             "systems.adapters:with_adapter",
             feature=f"the adapter {self.spec.adapter}",
@@ -132,9 +166,9 @@ class LocalBackend:
     @cached_property
     def context_length(self) -> int:
         """Tokens that fit into the model's window."""
-        config = self.model.config.get_text_config(decoder=True)
-        known = getattr(config, "max_position_embeddings", None) or 1 << 30
-        return int(self.options.get("context_length", known))
+        self._check_context_length()
+        stated = stated_length(self.config) or 1 << 30
+        return int(self.options.get("context_length", stated))
 
     @cached_property
     def end_ids(self) -> frozenset[int]:
@@ -147,7 +181,7 @@ class LocalBackend:
         self, requests: Sequence[Request], decoding: Decoding
     ) -> Iterator[tuple[int, Completion]]:
         """Yield completions batch by batch, the longest prompts first."""
-        generator = self._generator()
+        generator = self._generator
         prompts: dict[int, Prompt] = {}
         rows = []
         for index, request in enumerate(requests):
@@ -169,7 +203,7 @@ class LocalBackend:
         self, requests: Sequence[Request], options: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, OptionScores]]:
         """Yield how likely the model would go on with each option, batch by batch."""
-        generator = self._generator()
+        generator = self._generator
         encoded = [[self._option_ids(text) for text in texts] for texts in options]
         prompts: dict[int, Prompt] = {}
         rows = []
@@ -198,6 +232,7 @@ class LocalBackend:
                 ),
             )
 
+    @cached_property
     def _generator(self) -> Generator:
         model = self.model  # loading it also reads an adapter's soft prompt
         return Generator(
@@ -215,7 +250,9 @@ class LocalBackend:
         """The prompt as text and tokens, or why the chat template refused it."""
         try:
             return *self.encode(request), None
-        except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        except RungError:
+            raise
+        except Exception as error:  # the template is a program that came with the model
             message = f"the chat template refused the messages: {describe(error)}"
             return tuple(request.messages), [], message
 
@@ -307,12 +344,12 @@ class LocalBackend:
         return is_local(self.spec.folder, source)
 
     def _path(self, source: str) -> Path:
-        return (self.spec.folder / source).expanduser().resolve()
+        return (self.spec.folder / Path(source).expanduser()).resolve()
 
     def _load(
         self, load: Callable[..., Any], source: str, arguments: Mapping[str, Any], key: str
     ) -> Any:
-        self.check()
+        self._check_loadable()
         local = self._is_local(source)
         revision = self.options.get("revision", "main")
         try:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from systems.generation import Batch, Generator
+from systems.batch import Batch
+from systems.generation import Generator
 from systems.sampling import Row
 
 Options = Sequence[Sequence[int]]  # tokens of each option

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,9 +13,9 @@ import jsonschema
 import yaml
 
 from harness.errors import ConfigError, nearest
-from harness.types import CaseInput, SystemSpec
+from harness.types import SystemSpec
 from harness.yaml_keys import key_lines, line_of
-from systems.rows import PlacedRow, asked_texts, read_objects, texts_of_row
+from systems.rows import PlacedRow, read_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Recipe:
             "validation": self.validation,
             **({"test": self.test} if self.test else {}),
             "group": self.group,
+            **({"allow_eval_rows": True} if self.allow_eval_rows else {}),
         }
 
 
@@ -91,35 +92,3 @@ def read_recipe(spec: SystemSpec) -> Recipe:
 def read_training_objects(recipe: Recipe) -> list[PlacedRow]:
     """The rows of a recipe, each with its line."""
     return read_objects(recipe.data, key="data")
-
-
-def refuse_eval_rows(
-    rows: Sequence[PlacedRow], inputs: Iterable[CaseInput], recipe: Recipe
-) -> None:
-    """Refuse rows that ask what an eval suite asks, unless the recipe allows them.
-
-    Parameters
-    ----------
-    rows
-        Rows of the recipe's file.
-    inputs
-        The inputs of the suites' cases, as they stand there.
-    recipe
-        Whose rows they are.
-
-    Raises
-    ------
-    ConfigError
-        With the number of such rows, and the line of the first.
-    """
-    if recipe.allow_eval_rows:
-        return
-    asked = {text for value in inputs for text in asked_texts(value)}
-    found = [row.line for row in rows if texts_of_row(row) & asked]
-    if found:
-        raise ConfigError(
-            f"{len(found)} rows are cases of an eval suite: what is trained on cannot be judged by",
-            file=recipe.data,
-            line=found[0],
-            hint="Take them out, or say allow_eval_rows: true in the recipe.",
-        )

@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ Ranking = list[tuple[int, float]]  # (chunk, score), best first
 Loaded = TypeVar("Loaded")
 NO_GAP = 1e-6  # cosines nearer than this may be equal ones that were added up in another order
 TOKENS = r"(?u)\b\w+\b"  # any language: no stop words are dropped
+CHECKSUMS = "checksums.json"  # of an index's files, written last
 
 
 class Retriever(Protocol):
@@ -42,7 +43,7 @@ class Bm25Retriever:
         self.index, self.size = index, size
 
     def rank(self, queries: Sequence[str], k: int) -> list[Ranking]:
-        tokens = _tokens(queries)
+        tokens = _tokens([_composed(query) for query in queries])
         found, scores = self.index.retrieve(
             tokens, k=min(k + 1, self.size), show_progress=False, n_threads=0
         )
@@ -147,21 +148,24 @@ class Index:
 
     def _bm25(self, options: Mapping[str, Any]) -> Bm25Retriever:
         k1, b = options.get("k1", 1.5), options.get("b", 0.75)
+        texts = [_composed(chunk.indexed_text) for chunk in self.chunks]
 
         def build(folder: Path) -> None:
             index = bm25s.BM25(k1=k1, b=b)
-            index.index(_tokens([chunk.indexed_text for chunk in self.chunks]), show_progress=False)
+            index.index(_tokens(texts), show_progress=False)
             index.save(folder, show_progress=False)
 
         def load(folder: Path) -> Bm25Retriever:
             index = bm25s.BM25.load(folder, show_progress=False)
             return Bm25Retriever(index, len(self.chunks))
 
-        return self._stored(f"bm25 {bm25s.__version__} {k1} {b}", build, load)
+        return self._stored(f"bm25 {bm25s.__version__} {k1} {b}", texts, build, load)
 
     def _dense(self) -> DenseRetriever:
+        texts = [chunk.indexed_text for chunk in self.chunks]
+
         def build(folder: Path) -> None:
-            encoder, texts = self._encoder(), [chunk.indexed_text for chunk in self.chunks]
+            encoder = self._encoder()
             _warn_of_cut(encoder, texts)
             vectors = encoder.encode(texts)
             np.save(folder / "vectors.npy", vectors, allow_pickle=False)
@@ -170,21 +174,22 @@ class Index:
             vectors = np.load(folder / "vectors.npy", allow_pickle=False)
             return DenseRetriever(vectors, self._encoder)
 
-        return self._stored(f"dense {self._encoder_name}", build, load)
+        return self._stored(f"dense {self._encoder_name}", texts, build, load)
 
     def _stored(
-        self, what: str, build: Callable[[Path], None], load: Callable[[Path], Loaded]
+        self,
+        what: str,
+        texts: Sequence[str],
+        build: Callable[[Path], None],
+        load: Callable[[Path], Loaded],
     ) -> Loaded:
-        """What is loaded of an index, built if it is not there or cannot be read."""
+        """What is loaded of an index of these texts, built if it is not there as it was built."""
         digest = hashlib.sha256(what.encode())
-        for chunk in self.chunks:
-            digest.update(json.dumps([chunk.id, chunk.indexed_text]).encode())
+        for chunk, text in zip(self.chunks, texts, strict=True):
+            digest.update(json.dumps([chunk.id, text]).encode())
         folder = self.folder / digest.hexdigest()[:32]
-        if folder.is_dir():
-            with suppress(OSError, EOFError, ValueError, KeyError):
-                return load(folder)
-            shutil.rmtree(folder, ignore_errors=True)  # damaged: it is made anew
-        _build_whole(folder, build)
+        if not _is_whole(folder):
+            _build_whole(folder, build)
         return load(folder)
 
 
@@ -210,10 +215,33 @@ def _build_whole(folder: Path, build: Callable[[Path], None]) -> None:
     half.mkdir(parents=True)
     try:
         build(half)
-        if not folder.is_dir():  # another process may have been quicker
+        (half / CHECKSUMS).write_text(json.dumps(_checksums(half)), encoding="utf-8")
+        if not _is_whole(folder):  # another process may have been quicker
+            shutil.rmtree(folder, ignore_errors=True)  # damaged
             half.rename(folder)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an index is there, each of its files as it was written.
+
+    What is damaged may still be read: an empty vocabulary would find nothing, and say nothing.
+    """
+    try:
+        written = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(written == _checksums(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in folder.iterdir():
+        if path.name != CHECKSUMS:
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def passages_of(ranking: Ranking, chunks: Sequence[Chunk]) -> tuple[Passage, ...]:
@@ -222,6 +250,14 @@ def passages_of(ranking: Ranking, chunks: Sequence[Chunk]) -> tuple[Passage, ...
         Passage(id=chunks[index].id, text=chunks[index].text, rank=rank, score=score)
         for rank, (index, score) in enumerate(ranking, 1)
     )
+
+
+def _composed(text: str) -> str:
+    """A text with each letter and its accents as one character, however they were typed.
+
+    An index is named by its composed texts: only where that changed any is it built anew.
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def _tokens(texts: Sequence[str]) -> list[list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import ConfigError, nearest
 from systems.recipe import Recipe
-from systems.rows import place, texts_of_row
+from systems.rows import PlacedRow, place, texts_of_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,8 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
     """The group of each row."""
     if recipe.group is None:
         return ["\n".join(sorted(texts_of_row(row))) for row in rows]
-    fields = [{**row, **(row.get("metadata") or {})} for row in rows]
+    metadata = [_metadata(row, number, recipe) for number, row in enumerate(rows, 1)]
+    fields = [{**row, **named} for row, named in zip(rows, metadata, strict=True)]
     lacking = [i for i, known in enumerate(fields) if known.get(recipe.group) is None]
     if lacking:
         which = (
@@ -101,7 +102,7 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
             if len(lacking) == len(rows)
             else f"{len(lacking)} of {len(rows)} rows lack"
         )
-        there = {name for row in rows for name in (row.get("metadata") or {})}
+        there = {name for named in metadata for name in named}
         first = place(rows[lacking[0]], lacking[0] + 1)
         raise ConfigError(
             f"{which} a '{recipe.group}' in its metadata ({first} of {recipe.data.name})",
@@ -110,6 +111,18 @@ def _names(rows: Sequence[Mapping[str, Any]], recipe: Recipe) -> list[str]:
             hint=nearest(recipe.group, there),
         )
     return [str(known[recipe.group]) for known in fields]
+
+
+def _metadata(row: Mapping[str, Any], number: int, recipe: Recipe) -> Mapping[str, Any]:
+    metadata = row.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise ConfigError(
+            f"the metadata of {place(row, number)} is no object: {metadata!r:.40}",
+            file=recipe.data,
+            line=row.line if isinstance(row, PlacedRow) else None,
+            hint=f'The recipe reads its group there: {{"{recipe.group}": ...}}.',
+        )
+    return metadata
 
 
 def _hash(row: Mapping[str, Any]) -> str:

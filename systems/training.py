@@ -24,26 +24,26 @@ from transformers import BitsAndBytesConfig, PrinterCallback, TrainerCallback, s
 
 import systems
 from harness.errors import ConfigError, RungError, SystemFailure
-from harness.types import CaseInput, SystemSpec
+from harness.types import SystemSpec
 from systems.answers import describe
 from systems.backend import BackendSpec
 from systems.checkpoints import Checkpoints
 from systems.constant_prompt import ConstantPrompt
+from systems.eval_rows import Suites, eval_cases, refuse_eval_rows
 from systems.fingerprint import base_identity
 from systems.local import LocalBackend
 from systems.prepared_rows import PreparedRow, RowPreparer
 from systems.prompt import PromptSystem
-from systems.recipe import Recipe, read_recipe, read_training_objects, refuse_eval_rows
+from systems.recipe import Recipe, read_recipe, read_training_objects
 from systems.row_parity import Compared, RowParity
-from systems.rows import PlacedRow
 from systems.split import Split, row_ids, split_by_group
+from systems.trained_folder import leave_result, require_target
 from systems.trainer_settings import (
     checkpointing_field,
     peft_config,
     refuse_unknown_modules,
     trainer_config,
 )
-from systems.training_record import RECORD
 
 OnLog = Callable[[Mapping[str, Any]], None]
 LIBRARIES = ("torch", "transformers", "peft", "trl")
@@ -56,7 +56,7 @@ def train(
     *,
     seed: int,
     on_log: OnLog | None = None,
-    eval_inputs: Iterable[CaseInput] = (),
+    eval_inputs: Suites | None = None,
 ) -> Path:
     """Train a system as its recipe says, on the recipe's rows, and return the folder.
 
@@ -70,20 +70,17 @@ def train(
         Of initialization, order of rows, and the split.
     on_log
         Called with `step`, `steps`, `loss`, ... as training goes, and once with what was found
-        out before it (`rows`, `validation`, `test`, `not_compared`, `constant_prompt_tokens`).
+        out before it (`rows`, `validation`, `test`, `eval_cases`, `not_compared`,
+        `constant_prompt_tokens`).
     eval_inputs
-        Inputs of the eval suites: rows that ask the same are refused.
+        Inputs of the cases by eval suite: rows that ask the same are refused, or counted where the
+        recipe allows them.
     """
     recipe = read_recipe(spec)
-    objects = read_training_objects(recipe)
-    cases = list(eval_inputs)
-    refuse_eval_rows(objects, cases, recipe)
-    trainer = SystemTrainer(spec, recipe, on_log=on_log)
-    rows = trainer.preparer.prepare(objects)
-    # A row's own prompt may hold a case among the prompt file's words.
-    pairs = zip(rows, objects, strict=True)
-    asked = [PlacedRow({"input": row.asked.input}, placed.line) for row, placed in pairs]
-    refuse_eval_rows(asked, cases, recipe)
+    trainer = SystemTrainer(spec, recipe, on_log=on_log, eval_inputs=eval_inputs)
+    require_target(spec, out)
+    rows = trainer.preparer.prepare(read_training_objects(recipe))
+    refuse_eval_rows(rows, eval_inputs or {}, recipe)
     return trainer.train_prepared(rows, out=out, seed=seed)
 
 
@@ -107,7 +104,12 @@ class SystemTrainer:
     """Trains one system on any rows: a `harness.types.Trainer`."""
 
     def __init__(
-        self, spec: SystemSpec, recipe: Recipe | None = None, *, on_log: OnLog | None = None
+        self,
+        spec: SystemSpec,
+        recipe: Recipe | None = None,
+        *,
+        on_log: OnLog | None = None,
+        eval_inputs: Suites | None = None,
     ) -> None:
         if spec.model is None or spec.model.kind != "transformers":
             raise ConfigError("only models on this machine are trained", key=f"systems.{spec.name}")
@@ -115,6 +117,7 @@ class SystemTrainer:
         self.spec = replace(spec, options=options)
         self.recipe = recipe or read_recipe(spec)
         self.on_log: OnLog = on_log or (lambda entry: None)
+        self.eval_inputs = eval_inputs
         self.prompts = cast("PromptSystem", systems.load(self.spec))
         self.preparer = RowPreparer(self.prompts, self.recipe)
         # A backend of its own: training writes into the weights.
@@ -125,6 +128,7 @@ class SystemTrainer:
 
         None of them is held out for a test: `split.without_test` leaves those rows out before.
         """
+        require_target(self.spec, out)
         return self.train_prepared(self.preparer.prepare(rows), out=out, seed=seed, test=0.0)
 
     def train_prepared(
@@ -185,10 +189,11 @@ class SystemTrainer:
             "not_compared": dict(compared.not_compared),
             "constant_prompt_tokens": ConstantPrompt(self.backend, self.prompts, rows).tokens,
         }
+        if self.eval_inputs is not None:
+            found["eval_cases"] = eval_cases(kept, self.eval_inputs)
         self.on_log(found)
         started = time.perf_counter()
         self._run(trainer, checkpoints)
-        self._save(trainer, out)
         record = {
             **{name: value for name, value in checkpoints.basis.items() if name != "prompts"},
             **found,
@@ -198,8 +203,9 @@ class SystemTrainer:
             "curve": _curve(trainer.state.log_history),
             "samples": list(compared.samples),
         }
-        text = json.dumps(record, ensure_ascii=False)
-        (out / RECORD).write_text(text + "\n", encoding="utf-8")
+        result = checkpoints.new_result()
+        self._save(trainer, result)
+        leave_result(result, record, out)
         checkpoints.remove()
         return out
 
@@ -313,7 +319,7 @@ class SystemTrainer:
         )
         return self.backend.load_base(quantization_config=four_bits, device_map={"": 0})
 
-    def _save(self, trainer: Any, out: Path) -> None:
+    def _save(self, trainer: Any, result: Path) -> None:
         model = trainer.accelerator.unwrap_model(trainer.model)
         assert self.spec.model is not None
         for config in getattr(model, "peft_config", {}).values():
@@ -322,10 +328,10 @@ class SystemTrainer:
             # And keeps the modules as a set, whose order differs from process to process.
             if isinstance(modules := getattr(config, "target_modules", None), set):
                 config.target_modules = sorted(modules)
-        model.save_pretrained(str(out))
+        model.save_pretrained(str(result))
         if self.recipe.peft is None:
-            self.backend.tokenizer.save_pretrained(str(out))
-        (out / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+            self.backend.tokenizer.save_pretrained(str(result))
+        (result / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]

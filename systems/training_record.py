@@ -12,10 +12,16 @@ import jsonschema
 
 from harness.errors import ConfigError
 from harness.types import SystemSpec
-from systems.adapter_folder import ADAPTER_CONFIG, holds_weights, no_adapter, trained_as
+from systems.adapter_folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    RECORD,
+    holds_adapter_weights,
+    holds_weights,
+    no_adapter,
+    trained_as,
+)
 from systems.fingerprint import base_identity
-
-RECORD = "rung.json"
 
 
 def read_record(adapter: Path) -> dict[str, Any]:
@@ -55,7 +61,7 @@ def _schema() -> jsonschema.Draft202012Validator:
 
 
 def require_adapter(spec: SystemSpec) -> None:
-    """Refuse an adapter (or a model in its place) that is not there, or was trained on another base.
+    """Refuse an adapter (or a model in its place) that is not there whole, or is of another base.
 
     Raises
     ------
@@ -76,4 +82,11 @@ def require_adapter(spec: SystemSpec) -> None:
             file=folder,
             key=f"systems.{spec.name}.adapter",
             hint=f"`rung train {trained_as(spec)}` trains it on this one.",
+        )
+    if not holds_weights(folder) and not holds_adapter_weights(folder):
+        raise ConfigError(
+            f"the adapter has no weights ({ADAPTER_WEIGHTS[0]}) beside its {ADAPTER_CONFIG}",
+            file=folder,
+            key=f"systems.{spec.name}.adapter",
+            hint=f"Copy them here, or train it again: `rung train {trained_as(spec)}`.",
         )

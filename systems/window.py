@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from transformers import AutoConfig
-
 from harness.types import SystemSpec
 from systems.backend import BackendSpec
+from systems.context_length import stated_length
 from systems.local import LocalBackend
 
 
@@ -24,10 +23,7 @@ class ModelWindow:
         options = self._backend.options
         if "context_length" in options:
             return int(options["context_length"])
-        source = self._backend.spec.model.source
-        config = self._backend._load(AutoConfig.from_pretrained, source, {}, "transformers")
-        known = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-        return None if known is None else int(known)
+        return stated_length(self._backend.config)
 
     def count(self, text: str) -> int:
         """Tokens of a text, without the chat template's."""

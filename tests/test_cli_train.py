@@ -7,7 +7,7 @@ import json
 import pytest
 from sample_project import SampleProject, jsonl
 from systems_models import chat_model
-from tuned_systems import said
+from tuned_systems import copy_model, said
 
 RECIPE = """\
 data: train.jsonl
@@ -57,6 +57,34 @@ def test_a_number_in_words_is_told_with_its_key(tuned: SampleProject) -> None:
         ["rung: *recipe.yaml: trainer.num_train_epochs: 'many': expected a number"]
     )
     assert "Traceback" not in result.stderr.str()
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "99999999999999", "one"])
+def test_a_seed_that_no_generator_takes_is_told(tuned: SampleProject, seed: str) -> None:
+    result = tuned.rung("train", "tuned", "--seed", seed)
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["*--seed*"])
+    assert "Traceback" not in result.stderr.str()
+    assert not (tuned.evals / "ad").exists()
+
+
+def test_cases_that_are_trained_on_are_told_and_counted(tuned: SampleProject) -> None:
+    recipe = RECIPE.format(rate="2e-4", epochs=1).replace("test: 0.2\n", "allow_eval_rows: true\n")
+    tuned.write("evals/recipe.yaml", recipe)
+    tuned.write("evals/toy.jsonl", jsonl({"id": f"c{n}", "input": f"question {n}"} for n in (1, 2)))
+    result = tuned.rung("train", "tuned")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(["2 cases of the suite 'toy' are trained on: *"])
+    assert json.loads((tuned.evals / "ad/rung.json").read_text())["eval_cases"] == {"toy": 2}
+
+
+def test_the_base_models_folder_is_no_place_for_the_result(tuned: SampleProject) -> None:
+    base = copy_model(tuned.evals / "base")
+    text = (tuned.evals / "rung.yaml").read_text()
+    tuned.write("evals/rung.yaml", text.replace(json.dumps(chat_model()), '"./base"'))
+    result = tuned.rung("train", "tuned", "--out", str(base))
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["rung: *the base model 'base' is here*", "*rung train --out*"])
 
 
 def test_a_case_that_is_a_chat_is_found_among_the_rows(tuned: SampleProject) -> None:

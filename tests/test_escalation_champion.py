@@ -103,3 +103,11 @@ def test_a_champion_that_was_left_out_is_not_called_unnamed(
     (verdict,) = project.document()["verdicts"]
     assert not any("no champion is named" in said for said in verdict["conditions"])
     assert any(said.startswith("no champion among these systems") for said in verdict["conditions"])
+
+
+def test_a_system_that_was_trained_on_cases_proves_nothing_by_them():
+    document = stepping_down()
+    document["systems"].append(system("tuned", "fine_tuned", 400, trained_on_cases=400))
+    found = judge(evidence_from_json(document))
+    said = "'tuned' was trained on 400 cases of this suite: its pass rate is no evidence"
+    assert said in found.conditions

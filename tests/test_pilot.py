@@ -2,13 +2,11 @@
 
 import json
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sample_project import SampleProject, jsonl
+from pilot_project import SUITE, Toy, Trainer, recorded
+from sample_project import jsonl
 
 import harness.cli.bench
 from harness.cli import rung
@@ -18,28 +16,9 @@ from harness.pilot import nested, outdated, read_sizes, trainings, usual_sizes
 from harness.pilot.record import read_record
 from harness.pilot.words import describe
 from harness.plugin.pilots import pilot_rows
-from harness.types import SystemSpec
 
-CASES = 20
-YAML = """
-models:
-  base: {transformers: some/model}
-systems:
-  plain: {kind: recorded, outputs: outputs/plain.jsonl}
-  lora: {kind: fine_tuned, model: base, prompt: p.j2, recipe: recipe.yaml, adapter: to_be_trained}
-  t8: {kind: recorded, outputs: outputs/t8.jsonl, rung: fine_tuned}
-  t16: {kind: recorded, outputs: outputs/t16.jsonl, rung: fine_tuned}
-suites:
-  toy: {champion: plain, target: 0.8, decides: [is_right], training: train.jsonl}
-"""
-SUITE = """
-import pytest
-
-pytestmark = pytest.mark.suite(cases="toy.jsonl", systems=["plain", "lora"])
-
-def test_is_right(case, output):
-    assert output.text == case.expected_output
-"""
+IMPORTED = ["toy", "--import", "8=t8", "--import", "16=t16"]
+UNUSED = [("--sizes", "5,6"), ("--seeds", "3"), ("--shots", "4"), ("--shots", "unreadable")]
 
 
 class TestSizes:
@@ -65,67 +44,6 @@ class TestSizes:
         order = nested(rows, rng=random.Random(3))
         assert sorted(order) == rows
         assert order == nested(rows, rng=random.Random(3)) != rows
-
-
-def outputs(passed):
-    return jsonl({"id": f"c{i}", "output": "yes" if i < passed else "no"} for i in range(CASES))
-
-
-class Toy(SampleProject):
-    """A project with a suite, recorded systems and training rows."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.evals = folder, folder / "evals"
-        self.write("conftest.py", 'pytest_plugins = ["harness.plugin"]\n')
-        self.write("evals/rung.yaml", YAML)
-        self.write("evals/test_toy.py", SUITE)
-        tags = ("short", "long")
-        cases = (
-            {
-                "id": f"c{i}",
-                "input": f"question {i}",
-                "expected_output": "yes",
-                "tags": [tags[i % 2]],
-            }
-            for i in range(CASES)
-        )
-        self.write("evals/toy.jsonl", jsonl(cases))
-        rows = ({"prompt": f"ask {i}", "completion": "yes"} for i in range(40))
-        self.write("evals/train.jsonl", jsonl(rows))
-        self.write("evals/recipe.yaml", "data: train.jsonl\n")
-        self.write("evals/p.j2", "{{ input }}")
-        for name, passed in (("plain", 4), ("t8", 10), ("t16", 16)):
-            self.write(f"evals/outputs/{name}.jsonl", outputs(passed))
-
-    def evaluate(self) -> None:
-        """Run the suite in a process of its own."""
-        arguments = ["evals", "--system", "plain", "-q", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", *arguments]
-        subprocess.run(command, cwd=self.folder, capture_output=True, check=True)
-
-
-class Trainer:
-    """Learns to answer one case for every two rows; dies when it is told to."""
-
-    def __init__(self) -> None:
-        self.trained: list[tuple[int, int]] = []
-        self.dies_at: int | None = None
-
-    def train(self, rows, *, out, seed):
-        if len(rows) == self.dies_at:
-            raise KeyboardInterrupt
-        self.trained.append((len(rows), seed))
-        out.mkdir(parents=True)
-        (out / "outputs.jsonl").write_text(outputs(min(len(rows) // 2 + seed, CASES)))
-        return out
-
-
-def recorded(spec, adapter, *, name):
-    """Stand in for a tuned model: what the trainer left is what it answers."""
-    options = {"outputs": str(adapter / "outputs.jsonl")}
-    return SystemSpec(
-        name=name, kind="recorded", rung="fine_tuned", folder=spec.folder, options=options
-    )
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +103,7 @@ def test_the_curve_is_said_in_words_and_never_beyond_four_times_the_pilot(pilote
 
 def test_a_run_reads_the_pilot_and_says_when_it_is_stale(piloted):
     toy, _, _ = piloted
-    toy.evaluate()
+    toy.evaluate("plain")
     row = toy.document()["pilots"][0]
     assert row["stale"] == []
     verdict = toy.document()["verdicts"][0]
@@ -227,6 +145,17 @@ def test_systems_that_were_tuned_elsewhere_are_imported_by_size(tmp_path, monkey
     assert (pilot["same_model"], pilot["times_smaller"]) == (False, 7)
 
 
+def test_systems_that_the_suite_runs_anyway_can_be_imported(tmp_path, monkeypatch):
+    toy = Toy(tmp_path)
+    toy.write("evals/test_toy.py", SUITE.replace('"lora"', '"t16"'))
+    monkeypatch.chdir(toy.folder)
+    monkeypatch.setattr(harness.cli.bench, "examined", lambda *_: {"rows": 40, "ready": True})
+    done = CliRunner().invoke(rung, ["pilot", *IMPORTED, "--json"])
+    assert done.exit_code == 0, done.output
+    points = json.loads(done.stdout)["evidence"]["pilot"]["points"]
+    assert [point["passed"] for point in points] == [[10], [16]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -235,7 +164,13 @@ def test_systems_that_were_tuned_elsewhere_are_imported_by_size(tmp_path, monkey
         (["toy", "--import", "8:t8"], "is not SIZE=SYSTEM"),
         (["toy", "--import", "8=t8"], "two sizes at least"),
         (["toy", "--import", "8=t8", "--import", "9=t99"], "no system is called 't99'"),
+        (["toy", "--import", "²=t8", "--import", "16=t16"], "'²=t8' is not SIZE=SYSTEM"),
+        (["toy", "--import", f"{'9' * 5000}=t8", "--import", "16=t16"], "is not SIZE=SYSTEM"),
         (["toy", "--shots", "many"], "no list of counts"),
+        (["toy", "--shots", "4,²"], "no list of counts"),
+        (["toy", "--shots", "0"], "no list of counts"),
+        *(([*IMPORTED, name, value], f"{name}: would have no effect") for name, value in UNUSED),
+        *((["toy", "--smaller", value], "--smaller: ") for value in ("0", "-3", "1", "nan", "inf")),
     ],
 )
 def test_what_cannot_be_piloted_is_said_before_anything_is_trained(
@@ -257,6 +192,18 @@ def test_a_row_that_is_a_case_of_a_suite_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(toy.folder)
     with pytest.raises(ConfigError, match="are cases of an eval suite"):
         CliRunner().invoke(rung, ["pilot", "toy"], catch_exceptions=False)
+
+
+def test_a_case_among_the_prompt_files_words_is_refused_too(tmp_path, monkeypatch):
+    toy = Toy(tmp_path)
+    toy.write("evals/p.j2", "Say so: {{ input }}")
+    rows = [{"prompt": f"Say so: ask {i}", "completion": "yes"} for i in range(40)]
+    rows[7]["prompt"] = "Say so: QUESTION 3"
+    toy.write("evals/train.jsonl", jsonl(rows))
+    monkeypatch.chdir(toy.folder)
+    with pytest.raises(ConfigError, match="1 rows are cases of an eval suite") as caught:
+        CliRunner().invoke(rung, ["pilot", "toy"], catch_exceptions=False)
+    assert caught.value.line == 8
 
 
 def test_a_damaged_record_is_named(tmp_path):

@@ -131,3 +131,13 @@ def test_what_changed_is_named_by_its_dotted_name(tmp_path):
     begun.begin()
     assert json.loads((tmp_path / "basis.json").read_text()) == begun.basis
     assert begun.last() is None
+
+
+def test_a_result_begins_empty_and_goes_with_the_checkpoints(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", {})
+    checkpoints.begin()
+    (checkpoints.new_result() / "half_written").write_text("")
+    assert checkpoints.last() is None
+    assert not list(checkpoints.new_result().iterdir())
+    checkpoints.remove()
+    assert not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 from sample_project import SampleProject  # noqa: E402
 
+from harness.errors import SystemFailure  # noqa: E402
 from harness.layouts import (  # noqa: E402
     read_arc,
     read_hellaswag,
@@ -41,7 +42,15 @@ MODELS = {
     "learnt positions": lambda: transformers.GPT2Config(
         vocab_size=97, n_embd=32, n_layer=2, n_head=4, n_positions=256
     ),
-}
+    "repeated keys": lambda: transformers.JetMoeConfig(
+        **SMALL, num_key_value_heads=2, kv_channels=8, num_local_experts=2
+    ),
+    "recurrent layers between": lambda: transformers.JambaConfig(
+        **SMALL, num_key_value_heads=2, num_experts=2, attn_layer_period=2, attn_layer_offset=1,
+        expert_layer_period=2, mamba_d_state=4, mamba_dt_rank=4, use_mamba_kernels=False,
+        pad_token_id=0,
+    ),
+}  # fmt: skip
 
 
 def alone(model, prompt, option):
@@ -77,6 +86,18 @@ def test_a_batch_equals_one_forward_pass_an_option(name, options):
     found = {row.index: values for row, values in loglikelihoods(generator, rows, choices)}
     for i, values in enumerate(expected):
         assert found[i] == pytest.approx(values, abs=2e-4)
+
+
+def test_a_model_that_keeps_its_state_in_itself_is_refused():
+    config = transformers.RecurrentGemmaConfig(
+        **{**SMALL, "num_attention_heads": 2}, lru_width=32, attention_window_size=64,
+        block_types=["recurrent", "recurrent", "attention"],
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    generator = Generator(model, end_ids=frozenset())
+    row = Row(index=0, prompt=[5, 6, 7], generator=None, room=4, tokens=[])
+    with pytest.raises(SystemFailure, match=r"RecurrentGemmaForCausalLM .* outside of its cache"):
+        list(loglikelihoods(generator, [row], [[[8, 9], [10, 11]]]))
 
 
 @pytest.mark.skipif(not (BASE / "model.safetensors").is_file(), reason="no embedded model here")

@@ -162,6 +162,54 @@ def test_an_id_that_stands_twice_is_told_with_both_places(tmp_path, name, conten
         assert "first in b.jsonl, line 1" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("headings", "anchors"),
+    [
+        (["Example", "Example", "Example 1"], ["example", "example-1", "example-1-1"]),
+        (["Example 1", "Example", "Example"], ["example-1", "example", "example-2"]),
+        (["One", "One", "One"], ["one", "one-1", "one-2"]),
+    ],
+)
+def test_an_anchor_is_counted_until_it_is_free(tmp_path, headings, anchors):
+    (tmp_path / "a.md").write_text("".join(f"## {title}\nWords.\n\n" for title in headings))
+    assert [chunk.unit for chunk in read(tmp_path)] == [f"a.md#{anchor}" for anchor in anchors]
+
+
+@pytest.mark.parametrize("ids", [("d", "d~1"), ("d~1", "d")])
+def test_a_piece_has_no_id_of_another_row(tmp_path, ids):
+    texts = {"d": "many words that are cut into pieces", "d~1": "Another."}
+    rows = [json.dumps({"id": id, "text": texts[id]}) for id in ids]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    with pytest.raises(ConfigError, match="the id 'd~1' stands twice") as caught:
+        read(tmp_path, size=4, overlap=0)
+    assert caught.value.line == 2
+    assert "line 1" in caught.value.hint
+    assert "a piece of 'd'" in caught.value.hint
+    assert [chunk.id for chunk in read(tmp_path)] == list(ids)
+
+
+def test_a_folder_may_be_named_like_a_document(tmp_path):
+    (tmp_path / "notes.md").mkdir()
+    (tmp_path / "notes.md/a.txt").write_text("Words.")
+    assert [chunk.id for chunk in read(tmp_path)] == ["notes.md/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [
+        ("# One #", "One"),
+        ("##   One two  ###  ", "One two"),
+        ("# Learn C#", "Learn C#"),
+        ("# One # two", "One # two"),
+        ("# One" + " " * 50_000 + "two", "One" + " " * 50_000 + "two"),
+    ],
+    ids=["closed", "spaced", "a mark of its own", "within", "many spaces"],
+)
+def test_marks_behind_a_space_close_a_heading(tmp_path, heading, title):
+    (tmp_path / "a.md").write_text(f"{heading}\nWords.\n")
+    assert [chunk.title for chunk in read(tmp_path)] == [title]
+
+
 def test_a_section_of_rules_and_a_row_of_marks_among_others_stay(tmp_path):
     (tmp_path / "a.md").write_text("# Title\n\n---\n\n## Part\n\nText.\n")
     (tmp_path / "b.jsonl").write_text('{"id": "x", "text": "?"}\n{"id": "y", "text": "word"}\n')

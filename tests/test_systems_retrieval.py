@@ -292,6 +292,36 @@ def test_similar_examples_stand_nearest_last_and_never_hold_the_case_itself():
     assert len(of_case) == len(of_near) == 2
 
 
+@pytest.mark.parametrize(
+    ("example", "case"),
+    [
+        ("Where is my bike?", "Where is my bike? "),
+        ("Where is my bike?", "where is  my BIKE?"),
+        ({"q": "Where is my bike?", "lang": "en"}, {"lang": "en", "q": "Where is my bike?"}),
+        ("Where is my bike?", [{"role": "user", "content": "Where is my bike?"}]),
+        (
+            [{"role": "system", "content": "Hi."}, {"role": "user", "content": "Where is it?"}],
+            "Where is it?",
+        ),
+        (
+            "yes",
+            [
+                {"role": "user", "content": "Where is it?"},
+                {"role": "assistant", "content": "Your bike?"},
+                {"role": "user", "content": "Yes"},
+            ],
+        ),
+        ("", ""),
+    ],
+    ids=["space", "letters", "order", "messages", "system", "last", "empty"],
+)
+def test_an_example_that_asks_what_the_case_asks_is_left_out(example, case):
+    rows = [Row(input=example, output="its answer", value="its answer")]
+    rows += [Row(input=text, output=id, value=id) for id, text in TEXTS.items()]
+    (chosen,) = SimilarExamples(rows, len(rows), WordHashes).choose([Case(id="a", input=case)])
+    assert sorted(row.output for row in chosen) == sorted(TEXTS)
+
+
 @pytest.fixture
 def rag(tmp_path, monkeypatch):
     corpus = tmp_path / "corpus"

@@ -88,6 +88,18 @@ def test_rows_that_lack_the_group_are_refused(tmp_path):
         split_by_group(placed[9:], recipe, random.Random(0))
 
 
+@pytest.mark.parametrize("metadata", ["oops", ["group"], 7], ids=str)
+def test_metadata_that_is_no_object_is_told_with_its_line(tmp_path, metadata):
+    rows = [*ROWS[:2], {**ROWS[2], "metadata": metadata}]
+    recipe = read_recipe(write_system(tmp_path, rows, group="group", test=0.3))
+    for step in (without_test, lambda *a: split_by_group(*a, random.Random(0))):
+        with pytest.raises(ConfigError, match="the metadata of line 3 is no object") as caught:
+            step(read_training_objects(recipe), recipe)
+        assert (caught.value.file, caught.value.line) == (recipe.data, 3)
+    with pytest.raises(ConfigError, match="the metadata of row 3 is no object"):
+        without_test(rows, recipe)
+
+
 def test_a_group_beside_the_input_counts_too(tmp_path):
     rows = [{"input": color, "expected_output": "x", "team": color[0]} for color in COLORS]
     assert split(tmp_path, rows, group="team", validation=0.3).validation

@@ -1,6 +1,7 @@
 """Answers that must follow a JSON Schema, and tools, on a model of this machine."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,14 +29,14 @@ CASES = [Case(id=str(i), input=text) for i, text in enumerate(("3 red boxes", "h
 
 @pytest.fixture
 def answers(tmp_path):
-    def build(prompt="{{ input }}", **options):
+    def build(prompt="{{ input }}", model=None, **options):
         (tmp_path / "prompt.j2").write_text(prompt)
         spec = SystemSpec(
             name="s",
             kind="prompt",
             rung="prompt",
             folder=tmp_path,
-            model=ModelSpec(name="base", kind="transformers", source=chat_model()),
+            model=ModelSpec(name="base", kind="transformers", source=model or chat_model()),
             options={"prompt": "prompt.j2", "decoding": {"max_tokens": 60}, **options},
         )
         return {out.case_id: out for out in PromptSystem(spec).generate(CASES, epoch=0)}
@@ -56,6 +57,26 @@ def test_the_schema_may_stand_in_a_file(answers, tmp_path):
     (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
     (out, *_) = answers(json_schema="schema.json").values()
     jsonschema.validate(json.loads(out.text), SCHEMA)
+
+
+def test_fields_come_in_the_order_of_the_schema(answers):
+    backwards = {**SCHEMA, "properties": dict(reversed(SCHEMA["properties"].items()))}
+    for schema in (SCHEMA, backwards):
+        for out in answers(json_schema=schema).values():
+            assert list(json.loads(out.text)) == list(schema["properties"])
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(answers, tmp_path):
+    model = tmp_path / "endless"
+    shutil.copytree(chat_model(), model)
+    for name in ("tokenizer_config.json", "config.json", "generation_config.json"):
+        values = json.loads((model / name).read_text())
+        kept = {key: value for key, value in values.items() if not key.startswith("eos_token")}
+        (model / name).write_text(json.dumps({**kept, "eos_token_id": None}))
+    with pytest.raises(ConfigError, match="this tokenizer has none") as caught:
+        answers(model=str(model), json_schema=SCHEMA)
+    assert caught.value.key == "json_schema"
+    assert "eos_token" in caught.value.hint
 
 
 @pytest.mark.parametrize(

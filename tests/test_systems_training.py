@@ -241,10 +241,27 @@ def test_the_table_loads_a_trainer(tuned, tmp_path):
 def test_rows_that_are_cases_of_a_suite_are_refused_unless_allowed(tuned, tmp_path):
     spec = tuned()
     with pytest.raises(ConfigError, match="2 rows are cases of an eval suite") as caught:
-        train(spec, tmp_path / "adapter", seed=0, eval_inputs=["The  RED box"])
+        train(spec, tmp_path / "adapter", seed=0, eval_inputs={"toy": ["The  RED box"]})
     assert caught.value.line == 1
-    allowed = tuned(allow_eval_rows=True)
-    train(allowed, tmp_path / "adapter", seed=0, eval_inputs=["the red box"])
+
+
+def test_rows_that_are_allowed_to_be_cases_are_counted_by_suite_in_the_record(tuned, tmp_path):
+    spec = tuned(allow_eval_rows=True, test=0.3)
+    suites = {
+        "toy": ["the red box", "the blue box", "the lost box"],
+        "all": [row["input"] for row in ROWS],
+        "other": ["the lost box"],
+    }
+    log = []
+    out = train(spec, tmp_path / "adapter", seed=0, on_log=log.append, eval_inputs=suites)
+    record = json.loads((out / "rung.json").read_text())
+    assert record["recipe"]["allow_eval_rows"]
+    assert record["eval_cases"] == log[0]["eval_cases"]
+    assert record["eval_cases"]["all"] == record["rows"] < len(ROWS), "test rows are not trained on"
+    assert "other" not in record["eval_cases"]
+    unknown = json.loads((train(tuned(), tmp_path / "b", seed=0) / "rung.json").read_text())
+    assert "eval_cases" not in unknown
+    assert "allow_eval_rows" not in unknown["recipe"]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.bench import Bench
 from harness.cli.subject import find_subject
@@ -23,6 +25,7 @@ from harness.pilot import (
 )
 
 SHOTS = "4,16,64"
+OF_TRAININGS = ("sizes", "seeds", "shots")  # options that systems tuned elsewhere have no use for
 
 
 @click.command(short_help="Would tuning reach the target?")
@@ -58,13 +61,17 @@ def pilot(
     rung pilot support --import 100=hosted-100 --import 200=hosted-200 --import 400=hosted-400
     """
     workspace = Workspace()
+    if imports:
+        _refuse_options_of_trainings()
+    _check_smaller(smaller)
+    elsewhere = _imports(imports) if imports else []
     subject = find_subject(workspace, target, tuned_elsewhere=bool(imports))
-    bench = Bench(workspace=workspace, subject=subject, quiet=as_json)
+    bench = Bench(workspace=workspace, subject=subject, quiet=as_json, tuned_elsewhere=elsewhere)
     counts = [] if imports else _shots(shots)
     file = record_file(subject.suite.project, subject.suite.name)
     _clear_way(file, bench)
-    if imports:
-        trained = bench.imported(_imports(imports))
+    if elsewhere:
+        trained = bench.imported
     else:
         rows = bench.rows()
         chosen = read_sizes(sizes, len(rows)) if sizes else usual_sizes(len(rows))
@@ -89,13 +96,34 @@ def _clear_way(file: Path, bench: Bench) -> None:
         file.unlink()
 
 
+def _refuse_options_of_trainings() -> None:
+    """Refuse what would be read by nobody: nothing is trained where systems are imported."""
+    context = click.get_current_context()
+    for name in OF_TRAININGS:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise ConfigError(
+                "would have no effect: --import names what was tuned elsewhere, and nothing is trained",
+                key=f"--{name}",
+                hint="Leave it out, or leave out --import.",
+            )
+
+
+def _check_smaller(times: float | None) -> None:
+    if times is not None and not (math.isfinite(times) and times > 1):
+        raise ConfigError(
+            f"{times:g} is no number above 1: how many times smaller the pilot's model is",
+            key="--smaller",
+        )
+
+
 def _imports(pairs: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for pair in pairs:
-        rows, _, name = pair.partition("=")
-        if not rows.isdigit() or not int(rows) or not name:
+        text, _, name = pair.partition("=")
+        rows = _count(text)
+        if rows is None or not name:
             raise ConfigError(f"'{pair}' is not SIZE=SYSTEM, such as 200=tuned-200", key="--import")
-        found.append((int(rows), name))
+        found.append((rows, name))
     names = [name for _, name in found]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"the system '{twice[0]}' comes twice", key="--import")
@@ -107,7 +135,16 @@ def _imports(pairs: Sequence[str]) -> list[tuple[int, str]]:
 
 
 def _shots(text: str) -> list[int]:
-    parts = [part for part in text.split(",") if part]
-    if not all(part.isdigit() and int(part) for part in parts):
+    counts = [_count(part) for part in text.split(",") if part]
+    found = {count for count in counts if count is not None}
+    if None in counts:
         raise ConfigError(f"'{text}' is no list of counts such as 4,16,64", key="--shots")
-    return sorted({int(part) for part in parts})
+    return sorted(found)
+
+
+def _count(text: str) -> int | None:
+    """A number of rows; None for what is none, as '²' is, which Python takes for a digit."""
+    try:
+        return int(text) if text.isdecimal() and int(text) else None
+    except ValueError:  # more digits than a number may have
+        return None

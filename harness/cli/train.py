@@ -12,13 +12,20 @@ import systems
 from harness.cli.workspace import Workspace
 from harness.errors import ConfigError
 
+MOST_SEED = 2**32 - 1  # NumPy's
 SHOWN = ("loss", "eval_loss", "mean_token_accuracy")
 
 
 @click.command(short_help="Train a system's adapter.")
 @click.argument("system")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: the system's `adapter:`.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights, order and split.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, MOST_SEED),
+    default=0,
+    show_default=True,
+    help="Of weights, order and split.",
+)
 def train(system: str, out: Path | None, seed: int) -> None:
     """Train SYSTEM as its `recipe:` says. An interrupted training is gone on from.
 
@@ -38,7 +45,7 @@ def train(system: str, out: Path | None, seed: int) -> None:
     target = out or spec.path(str(adapter))
     run: Any = systems.resolve("systems.training:train", feature="rung train", extra="train")
     suites = workspace.catalogue().suites.values()
-    inputs = [case.input for suite in suites for case in suite.cases]
+    inputs = {suite.name: [case.input for case in suite.cases] for suite in suites}
     folder = run(spec, target, seed=seed, on_log=_show, eval_inputs=inputs)
     click.echo(f"trained: {folder}")
 
@@ -48,6 +55,10 @@ def _show(entry: dict[str, Any]) -> None:
     if "rows" in entry:
         held = [f"{entry[name]} held out for {name}" for name in ("validation", "test")]
         click.echo(f"{entry['rows']} rows to train on; {', '.join(held)}")
+        for suite, cases in entry.get("eval_cases", {}).items():
+            click.echo(
+                f"{cases} cases of the suite '{suite}' are trained on: it says little of the result"
+            )
         for reason, rows in entry["not_compared"].items():
             click.echo(f"{rows} of them not compared with what inference sends: {reason}")
         if constant := entry["constant_prompt_tokens"]:

@@ -36,6 +36,7 @@ def conditions(claims: Claims, row: Row) -> tuple[str, ...]:
         *_parity(claims),
         *_selection(claims, row),
         *_critical(claims),
+        *_trained_on(evidence),
         *_measurement(evidence),
     ]
     found += [ABSENT[name] for name in passed_over(claims, row)]
@@ -108,6 +109,13 @@ def _critical(claims: Claims) -> Iterator[str]:
                 f"'{system.name}' misses a critical assertion in "
                 f"{counted(system.critical_misses, 'case')}: it cannot ship as it is"
             )
+
+
+def _trained_on(evidence: Evidence) -> Iterator[str]:
+    for system in evidence.systems:
+        if system.trained_on_cases:
+            seen = counted(system.trained_on_cases, "case")
+            yield f"'{system.name}' was trained on {seen} of this suite: its pass rate is no evidence"
 
 
 def _measurement(evidence: Evidence) -> Iterator[str]:

@@ -134,6 +134,7 @@ class SystemEvidence:
     hosted: bool | None = None  # answers leave the house
     model: str | None = None
     training_rows: int | None = None  # of a tuned system whose training is known
+    trained_on_cases: int = 0  # of this suite, that were named as allowed
     latency_p95_s: float | None = None
     cost_per_call: float | None = None
     critical_misses: int = 0  # cases on which it misses what the champion must never miss

@@ -40,7 +40,7 @@ from harness.escalation.outcomes_of_run import (
     tables_of,
 )
 from harness.escalation.shipping import critical_misses, shipping
-from harness.escalation.traits import hosted, is_oracle, training_rows
+from harness.escalation.traits import hosted, is_oracle, trained_on_cases, training_rows
 from harness.store import Columns
 from harness.types import SystemSpec
 
@@ -162,6 +162,7 @@ class _Suite:
             hosted=hosted(spec),
             model=spec.model.name if spec.model is not None else None,
             training_rows=training_rows(spec),
+            trained_on_cases=trained_on_cases(spec, self.name),
             latency_p95_s=usage.get("latency_p95_s"),
             cost_per_call=self.cost_per_call(spec, usage),
             critical_misses=critical_misses(

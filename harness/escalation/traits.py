@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from harness.types import SystemSpec
@@ -29,13 +30,25 @@ def hosted(spec: SystemSpec) -> bool | None:
 
 def training_rows(spec: SystemSpec) -> int | None:
     """The rows that a tuned system was trained on; None for one that was trained elsewhere."""
+    rows = _record(spec).get("rows")
+    return rows if isinstance(rows, int) and rows > 0 else None
+
+
+def trained_on_cases(spec: SystemSpec, suite: str) -> int:
+    """The cases of a suite that a tuned system was trained on, where its record says so."""
+    counts = _record(spec).get("eval_cases")
+    cases = counts.get(suite) if isinstance(counts, dict) else None
+    return cases if isinstance(cases, int) and cases > 0 else 0
+
+
+def _record(spec: SystemSpec) -> dict[str, Any]:
+    """What `rung train` left beside a tuned system's adapter; empty without it."""
     adapter = spec.options.get("adapter")
     trained = spec.kind == "fine_tuned" or "recipe" in spec.options
     if not trained or not isinstance(adapter, str):
-        return None
+        return {}
     try:
         record = json.loads((spec.path(adapter) / TRAINING_RECORD).read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    rows = record.get("rows") if isinstance(record, dict) else None
-    return rows if isinstance(rows, int) and rows > 0 else None
+        return {}
+    return record if isinstance(record, dict) else {}

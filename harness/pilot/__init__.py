@@ -4,13 +4,15 @@ plan        sizes and seeds: nested subsets, several seeds at the largest
 variants    the systems that a pilot compares: tuned, many-shot, tuned on general skills
 workshop    trains and judges, each result in a folder of its own: a killed pilot goes on
 findings    points, gains, tiers and forgetting, from the stored runs
-record      the committed file, the hashes it stands on, and whether they still hold
+standing    the hashes that it stands on, and what falls with each
+record      the committed file
 words       the same for people
 """
 
 from harness.pilot.findings import Findings, Pilots, Scored, findings_of, read_scored
 from harness.pilot.plan import Training, nested, read_sizes, trainings, usual_sizes
-from harness.pilot.record import outdated, read_record, record_file, record_rows, write_record
+from harness.pilot.record import read_record, record_file, record_rows, write_record
+from harness.pilot.standing import outdated
 from harness.pilot.words import describe
 from harness.pilot.workshop import Workshop, digest
 

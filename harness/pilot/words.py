@@ -22,6 +22,9 @@ def describe(
     pilot = record["evidence"]["pilot"]
     cases = pilot["points"][-1]["cases"]
     lines = [f"{record['suite']}: the pilot of '{record['system']}' on {cases} cases"]
+    held = record.get("eval_cases", {}).get(record["suite"])
+    if held:
+        lines.append(f"  {held} of these cases were trained on: what is passed says little")
     own = record.get("own_prompt")
     if own is not None:
         lines.append(f"  its own prompt, '{own['system']}': {_rate(own['passed'], own['cases'])}")
