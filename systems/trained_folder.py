@@ -17,8 +17,12 @@ from systems.fingerprint import is_local
 FILES = "files"  # of a record: what the training wrote beside it
 # What a training replaces whose predecessor's record does not list it; a tokenizer may be the user's.
 UNLISTED = (
-    *(ADAPTER_CONFIG, "adapter_model.safetensors", MODEL_CONFIG, "generation_config.json"),
-    *("model.safetensors", "model.safetensors.index.json"),
+    ADAPTER_CONFIG,
+    "adapter_model.safetensors",
+    MODEL_CONFIG,
+    "generation_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
 )
 MODEL_FILES = (ADAPTER_CONFIG, MODEL_CONFIG, "*.safetensors", "*.bin")
 
