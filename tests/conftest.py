@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+# Before the libraries that read it: two workers with two threads each wait for each other on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy  # noqa: F401
 import pyarrow.parquet  # noqa: F401

@@ -1,5 +1,7 @@
 """Batches over a shared prefix give, token for token, what Transformers gives one row at a time."""
 
+from functools import lru_cache
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -70,7 +72,7 @@ def built(config):
     return transformers.AutoModelForCausalLM.from_config(config).float().eval()
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(scope="module", params=MODELS)
 def model(request):
     return built(MODELS[request.param]())
 
@@ -90,6 +92,11 @@ def rows_of(prompts, room=20):
 
 
 def alone(model, ids, room=20):
+    return list(_alone(model, tuple(ids), room))
+
+
+@lru_cache(maxsize=128)
+def _alone(model, ids, room):
     made = model.generate(
         input_ids=torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),
