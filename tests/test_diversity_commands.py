@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -101,7 +102,8 @@ def company(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = Company(tmp_path)
     made.train(made.topics.rows(240))
-    return made
+    yield made
+    sys.modules.pop("desk", None)  # each company has its own
 
 
 def audit(company, *wrong):

@@ -81,6 +81,9 @@ for line in sys.stdin:
         result = CliRunner().invoke(rung, arguments)
         print(result.output, result.exception or "")
         code = result.exit_code
+    for name, module in list(sys.modules.items()):  # another page has modules of the same names
+        if str(getattr(module, "__file__", "")).startswith(folder):
+            del sys.modules[name]
     print("\\n{ENDED!s}", code, flush=True)
 """
 
