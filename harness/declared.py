@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 FUNCTIONS, CLASSES = "test_", "Test"  # what pytest takes for tests, unless it is told otherwise
@@ -41,6 +41,15 @@ def metric_names(functions: Iterable[Qualified]) -> dict[Qualified, str]:
         path: name if count[name] == 1 else ".".join((*path[:-1], name))
         for path, name in short.items()
     }
+
+
+def metrics_named(metrics: Iterable[str], named: Collection[str]) -> list[str]:
+    """Those metrics that are named; the name of a parametrized function means each of its metrics.
+
+    >>> metrics_named(["has[a]", "has[b]", "is_brief"], ["has"])
+    ['has[a]', 'has[b]']
+    """
+    return [name for name in metrics if name in named or name.partition("[")[0] in named]
 
 
 def declared_in(tree: ast.Module) -> Declared:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.config import Project, SuiteConfig
+from harness.declared import metrics_named
 from harness.runner import Answer, Batch, Runner
 from harness.types import Case, Fingerprint, GateResult, Score, SystemSpec
 
@@ -91,8 +92,8 @@ class SuiteRun:
         parametrized test function means each of its metrics.
         """
         metrics = {name: metric for name, metric in self.metrics.items() if not metric.graded}
-        if named := set(self.suite.config.decides):
-            return [name for name in metrics if named & {name, name.partition("[")[0]}]
+        if named := self.suite.config.decides:
+            return metrics_named(metrics, named)
         return [name for name, metric in metrics.items() if metric.gate is not None] or [*metrics]
 
     @property

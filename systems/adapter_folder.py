@@ -56,4 +56,5 @@ def training_warnings(spec: SystemSpec) -> Iterator[str]:
     except (OSError, ValueError, AttributeError, TypeError):
         return  # one that cannot be read is told by what reads it before the system answers
     for suite, cases in counts.items():
-        yield f"systems.{spec.name}: was trained on {cases} cases of the suite '{suite}'"
+        noun = "case" if cases == 1 else "cases"
+        yield f"systems.{spec.name}: was trained on {cases} {noun} of the suite '{suite}'"

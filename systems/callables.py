@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,12 @@ def import_callable(target: str, *, folder: Path, key: str) -> Callable[..., Any
 
 def module_beside(name: str, folder: Path) -> Path | None:
     """Find a module's file in the configuration's folder or the one above it, without importing it."""
-    for place in (folder, folder.parent):
+    return module_file(name, (folder, folder.parent))
+
+
+def module_file(name: str, places: Iterable[Path]) -> Path | None:
+    """Find a module's file in the first of these folders that holds one, without importing it."""
+    for place in places:
         relative = place.joinpath(*name.split("."))
         for file in (relative.with_suffix(".py"), relative / "__init__.py"):
             if file.is_file():

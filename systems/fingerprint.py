@@ -19,6 +19,7 @@ from harness.errors import ConfigError
 from harness.types import Fingerprint, ModelSpec, SystemSpec
 from systems import kind_of
 from systems.adapter_folder import no_adapter, training_warnings
+from systems.callables import module_file
 from systems.corpus import SUFFIXES
 from systems.file_hasher import FileHasher, is_source
 
@@ -280,11 +281,9 @@ def _callables(value: Any) -> Iterator[str]:
 def _module_file(spec: SystemSpec, target: str, key: str) -> Path:
     """Find a function's module without importing it."""
     module = target.partition(":")[0]
-    relative = Path(*module.split("."))
-    for folder in (spec.folder, spec.folder.parent, *map(Path, sys.path)):
-        for path in (folder / relative.with_suffix(".py"), folder / relative / "__init__.py"):
-            if path.is_file():
-                return path.resolve()
+    places = (spec.folder, spec.folder.parent, *map(Path, sys.path))
+    if (file := module_file(module, places)) is not None:
+        return file
     try:
         found = importlib.util.find_spec(module.partition(".")[0])
     except (ImportError, ValueError):

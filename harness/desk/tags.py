@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from harness.declared import metrics_named
 from harness.desk.labels import Label
 from harness.desk.outputs import RunOutputs
 from harness.error_analysis import (
@@ -34,8 +35,7 @@ BAD_LABEL: Category = "bad_label"
 def run_misses(outputs: RunOutputs, suite: str, system: str) -> list[Miss]:
     """Find the misses of a system by rule, on the metrics that decide where the suite names some."""
     info = outputs.suites[suite]
-    named = set(info.get("decides") or info["metrics"])
-    decides = {m for m in info["metrics"] if not named.isdisjoint((m, m.partition("[")[0]))}
+    decides = metrics_named(info["metrics"], info.get("decides") or info["metrics"])
     scores = [
         score
         for said in outputs.scores(suite, system).values()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.declared import metrics_named
 from harness.escalation.evidence import Paired, Rate
 from harness.statistics.graded import clustered_error
 from harness.statistics.rates import clustered
@@ -87,8 +88,7 @@ def deciding_metrics(document: Document, suite: Mapping[str, Any]) -> list[str]:
     }
     metrics = [name for name in suite["metrics"] if name not in graded]
     if suite.get("decides"):
-        named = set(suite["decides"])
-        return [name for name in metrics if not named.isdisjoint((name, name.partition("[")[0]))]
+        return metrics_named(metrics, suite["decides"])
     gated = {row["metric"] for row in document.get("gates", ()) if row["suite"] == suite["name"]}
     return [name for name in metrics if name in gated] or metrics
 
