@@ -186,20 +186,19 @@ def paired(
     differences = new - base
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
     observed = dict(zip(both, differences.tolist(), strict=True))
-    limits = [_limits(baseline, candidate, i) for i in asked]
+    limits = {i: _limits(baseline, candidate, i) for i in asked}
     found = Paired(
         gained=gained,
         lost=lost,
         tied=len(both) - gained - lost,
         unpaired=len(asked) - len(both),
-        may_lose=sum(observed.get(i, 0.0) - low for i, (low, _) in zip(asked, limits, strict=True)),
-        may_gain=sum(
-            high - observed.get(i, 0.0) for i, (_, high) in zip(asked, limits, strict=True)
-        ),
+        may_lose=sum(observed.get(i, 0.0) - low for i, (low, _) in limits.items()),
+        may_gain=sum(high - observed.get(i, 0.0) for i, (_, high) in limits.items()),
     )
     groups = [cases[i].group or f"case:{i}" for i in both]
     repeated = len(set(groups)) < len(groups)
-    whole = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all()) and _known(baseline, candidate, both)
+    known = all(low == high for low, high in map(limits.__getitem__, both))  # every epoch of them
+    whole = known and bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
     if whole and not repeated:
         return found
     error = clustered_error(differences, groups if repeated else None)
@@ -222,10 +221,3 @@ def _limits(baseline: Table, candidate: Table, case: str) -> tuple[float, float]
     """A case's difference with every output without a score against, and for, the candidate."""
     (least_base, most_base), (least, most) = baseline.bounds[case], candidate.bounds[case]
     return least - most_base, most - least_base
-
-
-def _known(baseline: Table, candidate: Table, both: Sequence[str]) -> bool:
-    """Whether every epoch of these cases has a score on both sides."""
-    return all(
-        side.bounds[i][0] == side.bounds[i][1] for side in (baseline, candidate) for i in both
-    )
